@@ -1,0 +1,1 @@
+"""Weights and what is known of them."""

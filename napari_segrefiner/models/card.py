@@ -1,0 +1,110 @@
+"""The card of a model: its facts, and the options that suit it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from napari_segrefiner.errors import ModelError
+from napari_segrefiner.network_config import NetworkConfig
+from napari_segrefiner.options import PUBLISHED, RefineOptions
+
+Normalisation = Literal["imagenet", "window"]
+
+
+@dataclass(frozen=True)
+class Grids:
+    """How an object's crop meets the network's grid (RECIPE 3 a-c).
+
+    Crops of side S <= `base` px are enlarged by min(base / S, enlarge) onto `base`; up
+    to `largest` they are taken as they are, the side rounded up to a multiple of
+    `multiple`; larger ones are area-reduced to `largest`.
+    """
+
+    base: int = 64
+    largest: int = 128
+    multiple: int = 16
+    enlarge: float = 2.0
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What preset ``default`` stands for with this model; names as in RefineOptions."""
+
+    steps: int = 2
+    padding: float = 0.35
+    min_padding: int = 2
+    min_area: int = 1
+    transition: str = "marginal"
+    last: str = "soft"
+    flips: bool = False
+    pixel_doubt: float = 0.0
+    doubt: float = 1.0
+    band: float = 0.0
+    close_gaps: bool = True
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Facts of a model; stored as JSON in the weight file's metadata and beside it.
+
+    ``normalisation`` is ``imagenet`` (SPEC 2.6) or ``window`` (RECIPE 2). ``data``,
+    ``recipe`` and ``metrics`` are free JSON for readers. ``sha256`` of the weight file
+    is known only to the JSON beside it.
+    """
+
+    name: str
+    description: str
+    licence: str
+    network: NetworkConfig
+    normalisation: Normalisation = "window"
+    grids: Grids = field(default_factory=Grids)
+    defaults: Defaults = field(default_factory=Defaults)
+    data: Any = None
+    recipe: Any = None
+    metrics: Any = None
+    limits: str = ""
+    sha256: str = ""
+
+    def to_json(self) -> str:
+        """JSON text with sorted keys."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """Read a card; unknown or missing entries raise ModelError."""
+        try:
+            entries = json.loads(text)
+            entries["network"] = NetworkConfig(**_tuples(entries["network"]))
+            entries["grids"] = Grids(**entries.get("grids", {}))
+            entries["defaults"] = Defaults(**entries.get("defaults", {}))
+            return cls(**entries)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            msg = (
+                f"The model's card cannot be read ({error}); a card as JSON with name, "
+                "description, licence and network is expected."
+            )
+            raise ModelError(msg) from error
+
+
+def _tuples(entries: dict[str, Any]) -> dict[str, Any]:
+    """JSON's lists as the tuples that the frozen config holds."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
+
+
+def resolve(options: RefineOptions, card: ModelCard) -> RefineOptions:
+    """Fill in every None of `options` from its preset.
+
+    ``grid`` stays None with preset ``default``: it depends on each object's size.
+    """
+    preset: dict[str, Any] = (
+        PUBLISHED
+        if options.preset == "published"
+        else dataclasses.asdict(card.defaults)
+    )
+    missing = {
+        name: value for name, value in preset.items() if getattr(options, name) is None
+    }
+    return dataclasses.replace(options, **missing)

@@ -1,0 +1,75 @@
+"""The shape of a network, as data; beside the network so that cards need no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Everything that fixes a network's tensors; the defaults are the published net's.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Channels of each level, finest first; every level halves the side.
+    blocks_down, blocks_up : int
+        Residual blocks per level. With ``blocks_up = blocks_down + 1`` every output of
+        the way down is joined on the way up; with fewer, the last ones of each level.
+    attention_strides : tuple of int
+        Levels with self-attention, by their stride relative to the network's own grid.
+    middle_attention : bool
+        Self-attention in the middle block.
+    heads : int
+        Attention heads.
+    groups : int
+        Groups of the group normalisation; 0 means gcd(32, channels).
+    embedding : int
+        Width of the step embedding; 0 means 4 * widths[0].
+    unshuffle : int
+        Factor by which pixels are folded into channels before the first convolution.
+    resampling : {"conv3x3", "light"}
+        ``conv3x3``: the published blocks; ``light``: 2x2 down, 1x1 before enlarging.
+    head : {"plain", "full_resolution"}
+        ``full_resolution`` unfolds to the input's pixels and looks at the input again.
+    stem : {"plain", "colour_likelihood"}
+        ``colour_likelihood`` adds a map of how likely each colour is inside the mask.
+    steps : int
+        Levels of the diffusion that the embedding knows (T).
+    """
+
+    widths: tuple[int, ...] = (128, 128, 256, 256, 512, 512)
+    blocks_down: int = 2
+    blocks_up: int = 3
+    attention_strides: tuple[int, ...] = (16, 32)
+    middle_attention: bool = True
+    heads: int = 4
+    groups: int = 0
+    embedding: int = 0
+    unshuffle: int = 1
+    resampling: Literal["conv3x3", "light"] = "conv3x3"
+    head: Literal["plain", "full_resolution"] = "plain"
+    stem: Literal["plain", "colour_likelihood"] = "plain"
+    steps: int = 6
+
+    @property
+    def multiple(self) -> int:
+        """Sides of the input must be multiples of this many pixels."""
+        return int(self.unshuffle * 2 ** (len(self.widths) - 1))
+
+
+#: The default model's network (RECIPE 2 and 8).
+SMALL = NetworkConfig(
+    widths=(32, 64, 128, 160),
+    blocks_down=1,
+    blocks_up=1,
+    attention_strides=(),
+    middle_attention=False,
+    groups=8,
+    embedding=64,
+    unshuffle=2,
+    resampling="light",
+    head="full_resolution",
+    stem="colour_likelihood",
+)

@@ -1,0 +1,426 @@
+"""What a user can choose, declared once; flags, widgets and docs are made from it.
+
+Every field carries its default, one sentence of help, bounds, unit and source. ``None``
+means "what the preset says": the model's card for ``default``, the values of the
+published code for ``published``. :func:`napari_segrefiner.models.card.resolve` fills
+them in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from napari_segrefiner.errors import OptionError
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    unit: str = "",
+    source: str = "",
+) -> Any:
+    """Declare a dataclass field that is also a flag, a widget and a line of the docs.
+
+    Parameters
+    ----------
+    default : any
+        Its default, written nowhere else.
+    help : str
+        One sentence for users; tooltip, ``--help`` and docs show it.
+    minimum, maximum : float, optional
+        Inclusive bounds.
+    unit : str
+        Such as ``"px"``.
+    source : str
+        Section of the paper or of the published code that the value comes from.
+    """
+    return field(
+        default=default,
+        metadata={
+            "help": help,
+            "minimum": minimum,
+            "maximum": maximum,
+            "unit": unit,
+            "source": source,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class OptionSpec:
+    """One declared option, with its type taken apart.
+
+    ``kind`` is the plain type (bool, int, float, str or tuple), ``choices`` the allowed
+    values of a Literal, ``optional`` whether None ("what the preset says") is allowed.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    choices: tuple[str, ...]
+    optional: bool
+    help: str
+    minimum: float | None
+    maximum: float | None
+    unit: str
+    source: str
+
+    @property
+    def flag(self) -> str:
+        """The command line flag, such as ``--batch-size``."""
+        return "--" + self.name.replace("_", "-")
+
+    def check(self, value: Any) -> None:
+        """Raise OptionError if `value` is of the wrong kind or out of bounds."""
+        if value is None:
+            if self.optional:
+                return
+            msg = f"{self.name} needs a value."
+            raise OptionError(msg)
+        if self.choices:
+            if value not in self.choices:
+                known = ", ".join(self.choices)
+                msg = f"{self.name} is {value!r}; choose one of {known}."
+                raise OptionError(msg)
+            return
+        accepted: tuple[type, ...] = (
+            (int, float) if self.kind is float else (self.kind,)
+        )
+        is_bool = isinstance(value, bool)
+        if not isinstance(value, accepted) or (is_bool and self.kind is not bool):
+            msg = (
+                f"{self.name} is {value!r}; a value of type {self.kind.__name__} "
+                "is expected."
+            )
+            raise OptionError(msg)
+        number = typing.cast("float", value)
+        if self.kind in (int, float) and not (
+            (self.minimum is None or number >= self.minimum)
+            and (self.maximum is None or number <= self.maximum)
+        ):
+            msg = f"{self.name} is {value}; {self.bounds_text()} is expected."
+            raise OptionError(msg)
+
+    def bounds_text(self) -> str:
+        """The bounds in words, such as "a number from 1 to 6"."""
+        low, high = self.minimum, self.maximum
+        number = "a whole number" if self.kind is int else "a number"
+        unit = f" {self.unit}" if self.unit else ""
+        if low is not None and high is not None:
+            return f"{number} from {low:g} to {high:g}{unit}"
+        if low is not None:
+            return f"{number} of at least {low:g}{unit}"
+        if high is not None:
+            return f"{number} of at most {high:g}{unit}"
+        return number
+
+
+def specs(options: type[Any]) -> tuple[OptionSpec, ...]:
+    """The declared options of a dataclass, in order.
+
+    Examples
+    --------
+    >>> [s.flag for s in specs(RefineOptions)][:2]
+    ['--mode', '--preset']
+    """
+    hints = typing.get_type_hints(options)
+    found = []
+    for item in dataclasses.fields(options):
+        if not item.metadata:
+            continue
+        hint, optional = hints[item.name], False
+        if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+            parts = [p for p in typing.get_args(hint) if p is not type(None)]
+            hint, optional = parts[0], True
+        choices: tuple[str, ...] = ()
+        origin = typing.get_origin(hint)
+        if origin is Literal:
+            choices, hint = typing.get_args(hint), str
+        elif origin is tuple:
+            hint = tuple
+        found.append(
+            OptionSpec(
+                name=item.name,
+                kind=hint,
+                default=item.default,
+                choices=choices,
+                optional=optional,
+                **item.metadata,
+            )
+        )
+    return tuple(found)
+
+
+def check_options(options: Any) -> None:
+    """Raise OptionError for the first field of `options` that is out of bounds."""
+    for spec in specs(type(options)):
+        spec.check(getattr(options, spec.name))
+
+
+Mode = Literal["objects"]
+Preset = Literal["default", "published"]
+Transition = Literal["marginal", "absorbing"]
+Last = Literal["soft", "sampled"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bfloat16"]
+ChannelAxis = Literal["auto", "none", "first", "last"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefineOptions:
+    """Options of one refinement run; see the module's text for the meaning of None."""
+
+    mode: Mode = option("objects", "Refine every object in its own crop.")
+    preset: Preset = option(
+        "default",
+        "default: what suits the model; published: the published code to the letter.",
+    )
+    ids: tuple[int, ...] = option((), "Labels to refine, as in 3,7; none given: all.")
+    steps: int | None = option(
+        None,
+        "Diffusion steps; fewer are faster.",
+        minimum=1,
+        maximum=6,
+        source="SPEC 3.3",
+    )
+    padding: float | None = option(
+        None,
+        "Margin of a crop on each side, as a share of the object's longer side.",
+        minimum=0,
+        maximum=4,
+        source="RECIPE 3",
+    )
+    min_padding: int | None = option(
+        None,
+        "Smallest margin of a crop on each side.",
+        minimum=0,
+        maximum=512,
+        unit="px",
+        source="SPEC 3.2",
+    )
+    min_area: int | None = option(
+        None,
+        "Smaller objects are left as they are.",
+        minimum=0,
+        unit="px",
+        source="SPEC 3.2",
+    )
+    grid: int | None = option(
+        None,
+        "Side of the network's grid for every object; by default chosen by its size.",
+        minimum=16,
+        maximum=1024,
+        unit="px",
+        source="SPEC 3.2, RECIPE 3",
+    )
+    transition: Transition | None = option(
+        None,
+        "marginal: states redrawn at each step; absorbing: fine pixels stay fine.",
+        source="SPEC 1.5",
+    )
+    last: Last | None = option(
+        None,
+        "soft: the last step gives probabilities; sampled: it draws states.",
+        source="SPEC 1.4",
+    )
+    flips: bool | None = option(
+        None, "Average each step over four mirrorings; four times slower."
+    )
+    pixel_doubt: float | None = option(
+        None,
+        "Pixels less certain than this keep their coarse value; 0 is off.",
+        minimum=0,
+        maximum=1,
+        source="RECIPE 6",
+    )
+    doubt: float | None = option(
+        None,
+        "Objects more uncertain than this keep their coarse mask; 1 is off.",
+        minimum=0,
+        maximum=1,
+        source="SPEC 1.7",
+    )
+    band: float | None = option(
+        None,
+        "Changes reach at most this share of the object's size (the square root of its "
+        "area) from its boundary; 0 is off.",
+        minimum=0,
+        maximum=10,
+        source="RECIPE 6",
+    )
+    close_gaps: bool | None = option(
+        None, "Touching objects stay touching: given-up pixels between them go back."
+    )
+    seed: int = option(
+        0, "Seed of the noise; the same seed gives the same result.", minimum=0
+    )
+    channel_axis: ChannelAxis = option(
+        "auto", "Where the image's channels are; auto looks at its shape."
+    )
+    channels: tuple[int, ...] = option(
+        (), "One to three channels of the image to look at, as in 0,2; none given: all."
+    )
+    batch_size: int = option(
+        32, "Crops at once; less needs less memory.", minimum=1, maximum=4096
+    )
+    device: Device = option("auto", "auto takes cuda, then mps, then cpu.")
+    precision: Precision = option(
+        "auto", "Arithmetic of the network; auto takes what the device does best."
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+#: What preset ``published`` stands for, whatever the card says (SPEC 3.2).
+PUBLISHED: dict[str, Any] = {
+    "steps": 6,
+    "padding": 0.0,
+    "min_padding": 20,
+    "min_area": 512,
+    "grid": 256,
+    "transition": "marginal",
+    "last": "soft",
+    "flips": False,
+    "pixel_doubt": 0.0,
+    "doubt": 1.0,
+    "band": 0.0,
+    "close_gaps": False,
+}
+
+
+TrainPreset = Literal["custom", "quick", "default-model"]
+
+#: What the training presets stand for, where an option is None.
+TRAIN_PRESETS: dict[str, dict[str, Any]] = {
+    "custom": {
+        "init": "default",
+        "iterations": 3000,
+        "learning_rate": 3e-4,
+        "warm_up": 200,
+        "own_after": 0,
+    },
+    "quick": {
+        "init": "default",
+        "iterations": 400,
+        "learning_rate": 2e-4,
+        "warm_up": 50,
+        "own_after": 0,
+    },
+    "default-model": {
+        "init": "none",
+        "iterations": 12000,
+        "learning_rate": 1e-3,
+        "warm_up": 200,
+        "own_after": 2000,
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Options of one training; None means "what the preset says" (TRAIN_PRESETS)."""
+
+    preset: TrainPreset = option(
+        "custom",
+        "custom: own data; quick: minutes; default-model: as the shipped one was trained.",
+    )
+    init: str | None = option(
+        None,
+        "Model to start from: a catalogue name, a file, or none for fresh weights.",
+    )
+    exclude: tuple[str, ...] = option((), "Sets to leave out, as in camvid,yeast.")
+    iterations: int | None = option(
+        None, "Batches to learn from; a longer run learns more.", minimum=1
+    )
+    minutes: float = option(
+        0.0,
+        "Length in minutes instead; converted once, after 50 iterations; 0 is off.",
+        minimum=0,
+        unit="min",
+    )
+    batch_size: int = option(
+        32, "Windows per iteration.", minimum=1, maximum=4096, source="RECIPE 5"
+    )
+    window: int = option(
+        64, "Side of a window.", minimum=16, maximum=512, unit="px", source="RECIPE 3"
+    )
+    learning_rate: float | None = option(
+        None, "Highest learning rate.", minimum=0, maximum=1, source="RECIPE 5"
+    )
+    final_rate: float = option(
+        0.02,
+        "Learning rate at the end, as a share of the highest (cosine between them).",
+        minimum=0,
+        maximum=1,
+        source="RECIPE 5",
+    )
+    warm_up: int | None = option(
+        None, "Iterations over which the learning rate rises.", minimum=0
+    )
+    weight_decay: float = option(
+        1e-4, "Decay of the weights (AdamW).", minimum=0, maximum=1, source="RECIPE 5"
+    )
+    clip: float = option(
+        1.0, "Largest norm of the gradient; 0 is off.", minimum=0, source="RECIPE 5"
+    )
+    ema: float = option(
+        0.9985,
+        "Memory of the running mean of the weights, which is what is kept.",
+        minimum=0,
+        maximum=0.99999,
+        source="RECIPE 5",
+    )
+    own_share: float = option(
+        0.4,
+        "Share of the later steps' samples that start from the network's own mask; more "
+        "makes a bolder model.",
+        minimum=0,
+        maximum=1,
+        source="RECIPE 7",
+    )
+    own_after: int | None = option(
+        None, "Iterations before own masks are used.", minimum=0, source="RECIPE 7"
+    )
+    map_dropout: float = option(
+        0.1,
+        "Share of samples that do without the map of colours.",
+        minimum=0,
+        maximum=1,
+        source="RECIPE 8",
+    )
+    seed: int = option(
+        0, "Seed of all that is drawn; the same seed gives the same run.", minimum=0
+    )
+    validate_every: int = option(1000, "Iterations between two validations.", minimum=1)
+    validation_windows: int = option(
+        256, "Windows of each validation.", minimum=0, maximum=100_000
+    )
+    checkpoint_minutes: float = option(
+        3.0, "Time between two checkpoints.", minimum=0, maximum=1440, unit="min"
+    )
+    workers: int = option(
+        1, "Processes that prepare windows; 0 prepares them in between.", minimum=0
+    )
+    threads: int = option(0, "Processor threads of the network; 0: all.", minimum=0)
+    device: Device = option("auto", "auto takes cuda, then mps, then cpu.")
+    precision: Precision = option("auto", "Arithmetic; auto measures what is faster.")
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def resolved(self) -> TrainOptions:
+        """The options with the preset's values in place of None."""
+        missing = {
+            name: value
+            for name, value in TRAIN_PRESETS[self.preset].items()
+            if getattr(self, name) is None
+        }
+        return dataclasses.replace(self, **missing)

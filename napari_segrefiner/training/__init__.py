@@ -1,0 +1,1 @@
+"""Training a network on images with good labels."""
