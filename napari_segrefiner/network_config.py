@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from napari_segrefiner.errors import ModelError
+
+MAX_LEVELS, MAX_WIDTH, MAX_BLOCKS = 10, 4096, 16
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -53,10 +57,38 @@ class NetworkConfig:
     stem: Literal["plain", "colour_likelihood"] = "plain"
     steps: int = 6
 
+    def __post_init__(self) -> None:
+        # A card comes from a file: nothing in it may cost unbounded memory or time.
+        is_bounded = (
+            1 <= len(self.widths) <= MAX_LEVELS
+            and all(_is_count(width, MAX_WIDTH) for width in self.widths)
+            and all(_is_count(n, MAX_BLOCKS) for n in (self.blocks_down, self.heads))
+            and _is_count(self.blocks_up, self.blocks_down + 1)
+            and _is_count(self.unshuffle, MAX_BLOCKS)
+            and _is_count(self.steps, 1000)
+            and _is_count(self.groups + 1, MAX_WIDTH)
+            and _is_count(self.embedding + 1, 4 * MAX_WIDTH)
+            and self.resampling in ("conv3x3", "light")
+            and self.head in ("plain", "full_resolution")
+            and self.stem in ("plain", "colour_likelihood")
+        )
+        if not is_bounded:
+            message = (
+                f"The network {self} cannot be built; 1 to {MAX_LEVELS} widths up to "
+                f"{MAX_WIDTH} and up to {MAX_BLOCKS} blocks are expected, at most one "
+                "more up than down."
+            )
+            raise ModelError(message)
+
     @property
     def multiple(self) -> int:
         """Sides of the input must be multiples of this many pixels."""
         return int(self.unshuffle * 2 ** (len(self.widths) - 1))
+
+
+def _is_count(value: object, most: int) -> bool:
+    """Whether `value` is a whole number from 1 to `most`."""
+    return isinstance(value, int) and 1 <= value <= most
 
 
 #: The default model's network (RECIPE 2 and 8).

@@ -1,0 +1,88 @@
+"""The models that this installation knows by name; readable without torch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_segrefiner.errors import ModelError
+from napari_segrefiner.models.files import SUFFIX, read_card
+
+if TYPE_CHECKING:
+    from napari_segrefiner.models.card import ModelCard
+    from napari_segrefiner.models.checkpoint import Model
+
+DEFAULT = "default"
+PACKAGE_FOLDER = Path(__file__).parent / "weights"
+#: Environment variable that moves the folder of the user's own models.
+FOLDER_VARIABLE = "NAPARI_SEGREFINER_MODELS"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model known by name."""
+
+    name: str
+    weights: Path
+
+    @property
+    def card(self) -> ModelCard:
+        """Its card, read from the disk."""
+        return read_card(self.weights)
+
+
+def user_folder() -> Path:
+    """Where the user's own models lie; it need not exist."""
+    import pooch  # a slow import, and rarely needed
+
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    return Path(chosen) if chosen else Path(pooch.os_cache("napari-segrefiner"))
+
+
+def entries() -> tuple[Entry, ...]:
+    """Models of the package, then the user's own; names are the files' stems."""
+    found: dict[str, Entry] = {}
+    for folder in (PACKAGE_FOLDER, user_folder()):
+        for weights in sorted(folder.glob("*" + SUFFIX)):
+            found.setdefault(weights.stem, Entry(weights.stem, weights))
+    return tuple(found.values())
+
+
+def find_model(model: str | Path) -> Path:
+    """The weight file or folder that `model` names.
+
+    Parameters
+    ----------
+    model : str or Path
+        A name of the catalogue, a .safetensors file, or a folder that holds one.
+
+    Raises
+    ------
+    ModelError
+        If it is neither.
+    """
+    known = {entry.name: entry.weights for entry in entries()}
+    if str(model) in known:
+        return known[str(model)]
+    if Path(model).exists():
+        return Path(model)
+    message = (
+        f"There is no model {str(model)!r}; choose {', '.join(known) or 'a file'}, or "
+        f"give the path of a {SUFFIX} file."
+    )
+    raise ModelError(message)
+
+
+def load_model(model: str | Path = DEFAULT) -> Model:
+    """Load a model by name, file or folder; see :func:`find_model`.
+
+    Raises
+    ------
+    ModelError
+        If it is unknown, incomplete or damaged.
+    """
+    from napari_segrefiner.models.checkpoint import read_model  # brings torch
+
+    return read_model(find_model(model))

@@ -1,0 +1,171 @@
+"""The network: names, golden outputs, and what the colour likelihood says."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from napari_segrefiner.errors import ModelError
+from napari_segrefiner.network import (
+    SMALL,
+    DenoisingUNet,
+    NetworkConfig,
+    colour_likelihood,
+)
+from tests import golden
+
+MAX_ABS, MEAN_ABS = 1e-3, 1e-4
+
+
+def shapes_of(config: NetworkConfig) -> dict[str, list[int]]:
+    with torch.device("meta"):
+        network = DenoisingUNet(config)
+    return {name: list(shape) for name, shape in network.named_shapes()}
+
+
+def assert_close(result: torch.Tensor, expected: np.ndarray) -> None:
+    difference = np.abs(result.numpy() - expected)
+    assert difference.max() <= MAX_ABS
+    assert difference.mean() <= MEAN_ABS
+
+
+@pytest.fixture(scope="module")
+def stored() -> dict[str, np.ndarray]:
+    return golden.load("unet_forward")
+
+
+@pytest.fixture(scope="module")
+def reduced() -> DenoisingUNet:
+    return golden.formula_network(golden.REDUCED)
+
+
+@pytest.fixture(scope="module")
+def small() -> DenoisingUNet:
+    torch.manual_seed(0)
+    return DenoisingUNet(SMALL).eval()
+
+
+def test_published_configuration_has_exactly_the_published_tensors():
+    facts = json.loads((golden.DATA / "official_state_dict.json").read_text())
+    assert shapes_of(NetworkConfig()) == facts["tensors"]
+
+
+def test_reduced_configuration_has_exactly_the_published_tensors():
+    facts = json.loads((golden.DATA / "official_state_dict.json").read_text())
+    assert shapes_of(golden.REDUCED) == facts["small_config"]["tensors"]
+
+
+def test_formula_weights_are_the_stored_ones(stored):
+    facts = json.loads((golden.DATA / "official_state_dict.json").read_text())
+    tensors = facts["tensors"]
+    for name, expected in zip(
+        stored["formula_names"], stored["formula_first8"], strict=True
+    ):
+        first = golden.formula_weight(str(name), tuple(tensors[str(name)])).ravel()[:8]
+        np.testing.assert_array_equal(first, expected[: len(first)])
+
+
+@torch.inference_mode()
+def test_reduced_network_gives_the_golden_logits(stored, reduced):
+    x = torch.from_numpy(stored["input_small"])
+    for index, expected in zip(stored["small_t"], stored["small_out"], strict=True):
+        assert_close(reduced(x, torch.full((2,), int(index))), expected)
+
+
+@torch.inference_mode()
+def test_one_batch_may_hold_different_steps(stored, reduced):
+    x = torch.from_numpy(stored["input_small"])
+    index = torch.from_numpy(stored["small_mixed_t"])
+    assert_close(reduced(x, index), stored["small_mixed_out"])
+
+
+@torch.inference_mode()
+def test_sides_may_differ(stored, reduced):
+    x = torch.from_numpy(stored["input_small_rect"])
+    index = torch.from_numpy(stored["small_rect_t"])
+    assert_close(reduced(x, index), stored["small_rect_out"])
+
+
+@pytest.mark.slow
+@torch.inference_mode()
+def test_published_network_gives_the_golden_logits(stored):
+    network = golden.formula_network(NetworkConfig())
+    x = torch.from_numpy(stored["input_64"])
+    for index, expected in zip(stored["full_64_t"], stored["full_64_out"], strict=True):
+        assert_close(network(x, torch.tensor([int(index)]))[0], expected)
+
+
+def test_sides_that_do_not_fit_are_refused(small):
+    with pytest.raises(ModelError, match="multiples of 16"):
+        small(torch.zeros(1, 4, 64, 72), torch.tensor([5]))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"blocks_down": 1, "blocks_up": 3},
+        {"widths": ()},
+        {"widths": (10**9,)},
+        {"widths": (32,) * 40},
+        {"heads": 0},
+        {"stem": "surprise"},
+        {"steps": "many"},
+    ],
+)
+def test_networks_that_cannot_be_built_are_refused(wrong):
+    with pytest.raises(ModelError, match="cannot be built"):
+        NetworkConfig(**wrong)
+
+
+@torch.inference_mode()
+def test_a_sample_does_not_depend_on_its_neighbours_in_the_batch(small):
+    x = torch.rand(3, 4, 48, 48)
+    x[:, 3] = (x[:, 3] > 0.5).float()
+    index = torch.tensor([5, 2, 0])
+    together = small(x, index)
+    alone = small(x[1:2], index[1:2])
+    torch.testing.assert_close(together[1:2], alone, atol=2e-5, rtol=0)
+
+
+class TestColourLikelihood:
+    def scene(self, inside: tuple[float, float, float]) -> tuple:
+        """A square of one colour on another, and a mask that is shifted by 4 px."""
+        truth = torch.zeros(1, 1, 48, 48)
+        truth[..., 12:36, 12:36] = 1
+        mask = truth.roll((4, 4), (2, 3))
+        colour = torch.tensor(inside)[None, :, None, None]
+        image = torch.full((1, 3, 48, 48), 0.4) * (1 - truth) + colour * truth
+        return image + 0.01 * torch.randn(image.shape), truth, mask
+
+    @pytest.mark.parametrize("inside", [(0.9, 0.9, 0.9), (0.1, 0.4, 0.4)])
+    def test_is_positive_exactly_on_the_coloured_object(self, inside):
+        image, truth, mask = self.scene(inside)
+        likelihood = colour_likelihood(image, mask)
+        assert ((likelihood > 0).float() == truth).float().mean() > 0.98
+
+    def test_does_not_depend_on_gain_and_offset(self):
+        image, _, mask = self.scene((0.9, 0.2, 0.5))
+        shown = colour_likelihood(image * 3.0 - 7.0, mask)
+        torch.testing.assert_close(
+            shown, colour_likelihood(image, mask), atol=2e-3, rtol=0
+        )
+
+    def test_says_nothing_about_a_flat_picture(self):
+        mask = self.scene((0.9, 0.9, 0.9))[2]
+        flat = torch.full((1, 3, 48, 48), 0.3)
+        likelihood = colour_likelihood(flat, mask)
+        assert torch.isfinite(likelihood).all()
+        assert likelihood.std() < 1e-6
+
+    def test_can_be_hidden_from_single_samples(self, small):
+        image, _, mask = self.scene((0.9, 0.2, 0.5))
+        x = torch.cat([image, mask], dim=1).repeat(2, 1, 1, 1)
+        index = torch.tensor([5, 5])
+        with torch.inference_mode():
+            shown = small(x, index)
+            half = small(x, index, map_scale=torch.tensor([1.0, 0.0]))
+        torch.testing.assert_close(half[0], shown[0], atol=1e-5, rtol=0)
+        assert (half[1] - shown[1]).abs().max() > 1e-4
