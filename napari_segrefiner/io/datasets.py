@@ -1,0 +1,223 @@
+"""Data sets on disk: which image belongs to which labels, coarse masks and group."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from napari_segrefiner.errors import InputError
+
+_LOG = logging.getLogger(__name__)
+
+Split = Literal["train", "val"]
+#: Endings that are looked for, in order of preference when a stem occurs twice.
+ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+#: Share of the groups of a set without train and val folders that is kept for validation.
+VAL_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image file with its labels.
+
+    ``coarse`` holds files of real coarse masks with the ids of the labels; items of one
+    ``group`` (frames of a film, pictures of one slide) must stay on one side of a split.
+    """
+
+    stem: str
+    image: Path
+    labels: Path
+    coarse: tuple[Path, ...] = ()
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one kind; ``problems`` are the sentences about files left out."""
+
+    name: str
+    items: tuple[Item, ...]
+    problems: tuple[str, ...] = ()
+
+
+def find_sets(
+    root: Path | str, split: Split, exclude: Iterable[str] = ()
+) -> list[ImageSet]:
+    """Find the sets below a folder; nothing is opened.
+
+    Parameters
+    ----------
+    root : path
+        One of: a folder with images/ and labels/; a folder with train/ and val/ that hold
+        them; or a folder of such folders, as a rule with groups.json beside them. Beside
+        labels/, folders coarse/ and coarse_*/ hold real coarse masks.
+    split : "train" or "val"
+        A set without train/ and val/ is split by group, a fifth for validation, by a hash
+        of the group's name: the same files always fall on the same side.
+    exclude : iterable of str
+        Names of sets to leave out.
+
+    Returns
+    -------
+    list of ImageSet
+        Sorted by name; sets without a single pair on this side are not listed, their
+        problems are logged.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, an excluded name is unknown, or nothing is found.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(
+            f"{root} is not a folder; give the folder that holds images/ and labels/, or "
+            "several folders that do."
+        )
+    folders = _set_folders(root)
+    excluded = set(exclude)
+    unknown = excluded - {folder.name for folder in folders}
+    if unknown:
+        raise InputError(
+            f"The sets to exclude ({', '.join(sorted(unknown))}) are not in {root}; it "
+            f"holds {', '.join(folder.name for folder in folders) or 'no set'}."
+        )
+    groups = read_groups(root)
+    found = [
+        _find_set(folder, split, groups.get(folder.name, {}))
+        for folder in folders
+        if folder.name not in excluded
+    ]
+    sets = [one for one in found if one.items]
+    problems = [text for one in found for text in one.problems]
+    if not sets:
+        raise InputError(
+            f"No pairs of images and labels for {split} in {root}; an image images/NAME.png "
+            "goes with labels/NAME.png or .tif."
+            + ("" if not problems else "\n" + report(problems))
+        )
+    for one in found:
+        if one.problems and not one.items:
+            _LOG.warning("%s", report(one.problems))
+    return sets
+
+
+def report(problems: Sequence[str], limit: int = 20) -> str:
+    """All problems of some sets as one text, the first `limit` in full.
+
+    Examples
+    --------
+    >>> print(report(["a.png has no labels."]))
+    1 pair cannot be used:
+      a.png has no labels.
+    """
+    head = f"{len(problems)} pair{'s' if len(problems) != 1 else ''} cannot be used:"
+    lines = [f"  {text}" for text in problems[:limit]]
+    if len(problems) > limit:
+        lines.append(f"  ... and {len(problems) - limit} more.")
+    return "\n".join([head, *lines])
+
+
+def read_groups(root: Path) -> dict[str, dict[str, str]]:
+    """The group of every stem from groups.json, {set: {stem: group}}; empty without it.
+
+    Raises
+    ------
+    InputError
+        If the file is there but is not {set: {split: {group: [stems]}}}.
+    """
+    path = root / "groups.json"
+    if not path.is_file():
+        return {}
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            name: {
+                stem: group
+                for by_group in splits.values()
+                for group, stems in by_group.items()
+                for stem in stems
+            }
+            for name, splits in tree.items()
+        }
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"{path} cannot be read as {{set: {{split: {{group: [stems]}}}}}}: {error}. "
+            "Correct the file, or remove it to split by file."
+        ) from error
+
+
+def _set_folders(root: Path) -> list[Path]:
+    """The folders that are sets: `root` itself, or those directly in it."""
+    if _is_set(root):
+        return [root]
+    return sorted(path for path in root.iterdir() if path.is_dir() and _is_set(path))
+
+
+def _is_set(folder: Path) -> bool:
+    return any(
+        (folder / part / "images").is_dir() and (folder / part / "labels").is_dir()
+        for part in (".", "train", "val")
+    )
+
+
+def _find_set(folder: Path, split: Split, groups: Mapping[str, str]) -> ImageSet:
+    is_flat = (folder / "images").is_dir() and (folder / "labels").is_dir()
+    part = folder if is_flat else folder / split
+    if not (part / "images").is_dir():
+        return ImageSet(folder.name, ())
+    images, twice = _by_stem(part / "images")
+    labels, _ = _by_stem(part / "labels")
+    coarse = [_by_stem(path)[0] for path in sorted(part.glob("coarse*"))]
+    problems = list(twice)
+    items = []
+    for stem, image in images.items():
+        if stem not in labels:
+            problems.append(f"{image} has no labels; add {part / 'labels' / stem}.png.")
+            continue
+        extra = tuple(files[stem] for files in coarse if stem in files)
+        items.append(Item(stem, image, labels[stem], extra, groups.get(stem, stem)))
+    problems += [
+        f"{path} has no image; add {part / 'images' / stem}.png or remove it."
+        for stem, path in labels.items()
+        if stem not in images
+    ]
+    if is_flat:
+        kept = _split_groups({item.group for item in items}, split)
+        items = [item for item in items if item.group in kept]
+    return ImageSet(folder.name, tuple(items), tuple(problems))
+
+
+def _by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Image files of a folder by stem, and a sentence for each stem that occurs twice."""
+    found: dict[str, Path] = {}
+    problems = []
+    if not folder.is_dir():
+        return found, problems
+    files = [path for path in folder.iterdir() if path.suffix.lower() in ENDINGS]
+    for path in sorted(files, key=lambda p: (p.stem, ENDINGS.index(p.suffix.lower()))):
+        if path.name.startswith("."):  # leftovers of file managers and of copying
+            continue
+        if path.stem in found:
+            problems.append(
+                f"{path} is not used; {found[path.stem]} has the same name."
+            )
+        else:
+            found[path.stem] = path
+    return found, problems
+
+
+def _split_groups(groups: set[str], split: Split) -> set[str]:
+    """The groups on one side; with two or more groups, both sides get at least one."""
+    ordered = sorted(
+        groups, key=lambda group: hashlib.sha256(group.encode()).hexdigest()
+    )
+    if len(ordered) < 2:  # a lone image serves both sides: better than no validation
+        return set(ordered)
+    n_val = max(1, round(VAL_SHARE * len(ordered)))
+    return set(ordered[:n_val] if split == "val" else ordered[n_val:])

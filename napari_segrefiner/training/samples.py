@@ -1,0 +1,218 @@
+"""Training samples: the n-th sample of a seed is always the same picture and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.errors import InputError, OptionError
+from napari_segrefiner.io.datasets import ImageSet
+from napari_segrefiner.io.pairs import Pair, read_sets
+from napari_segrefiner.training.augment import AugmentOptions, augment
+from napari_segrefiner.training.composites import Composer, CompositeOptions
+from napari_segrefiner.training.pictures import Picture, picture_of
+from napari_segrefiner.training.shapes import ShapeMaker, label_shape
+from napari_segrefiner.training.simulate import SimulatorOptions, iou, simulate
+from napari_segrefiner.training.windows import (
+    Mask,
+    WindowOptions,
+    draw_window,
+    warp_window,
+)
+
+#: How often a set is drawn, relative to the others; 1 for sets not named (RECIPE 3).
+SET_WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {
+        "davis": 2.2,
+        "dsb2018_fluo": 1.2,
+        "dsb2018_stained": 1.0,
+        "nuinsseg_oesophagus": 0.6,
+        "axons": 0.9,
+        "wbc": 0.8,
+        "yeast": 0.5,
+        "plant_cells": 0.8,
+        "camvid": 0.8,
+        "examples": 0.6,
+    }
+)
+#: Label shapes kept per set for composites.
+MAX_SHAPES = 250
+#: Real coarse masks that agree less than this with the truth in the window are not used.
+MIN_REAL_IOU = 0.4
+
+Image = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """What samples are made of; the parts' own options are in the parts' modules."""
+
+    composite_share: float = 0.55
+    real_coarse: float = 0.35
+    windows: WindowOptions = field(default_factory=WindowOptions)
+    simulator: SimulatorOptions = field(default_factory=SimulatorOptions)
+    composites: CompositeOptions = field(default_factory=CompositeOptions)
+    colour: AugmentOptions = field(default_factory=AugmentOptions)
+
+
+class Samples:
+    """Samples by number, from labelled pictures and from composites.
+
+    Everything is read once at the start. Safe to fork and to pickle: no open files, no
+    threads, no state that drawing changes.
+
+    Parameters
+    ----------
+    sets : sequence of ImageSet, or of (name, pairs)
+        As :func:`napari_segrefiner.io.datasets.find_sets` finds them, or already read.
+    seed : int
+        With the sample's number it determines the sample entirely.
+    window : int
+        Side of a sample, px; a multiple of 16.
+    weights : mapping, optional
+        How often each set is drawn, instead of SET_WEIGHTS.
+    options : SampleOptions, optional
+
+    Raises
+    ------
+    InputError
+        If no pair can be used.
+    OptionError
+        If `window` is no multiple of 16 or a weight is negative.
+    """
+
+    def __init__(
+        self,
+        sets: Sequence[ImageSet] | Sequence[tuple[str, list[Pair]]],
+        *,
+        seed: int,
+        window: int = 64,
+        weights: Mapping[str, float] | None = None,
+        options: SampleOptions | None = None,
+    ) -> None:
+        if window < 16 or window % 16:
+            raise OptionError(f"window is {window}; a multiple of 16 px is expected.")
+        self.seed = seed
+        self.window = window
+        self.options = options or SampleOptions()
+        self.sets = _pictures(sets)
+        weights = SET_WEIGHTS if weights is None else weights
+        share = np.array([weights.get(name, 1.0) for name, _ in self.sets], float)
+        if (share < 0).any() or not share.any():
+            raise OptionError(
+                "Every weight of a set is expected to be 0 or more, and one above 0; got "
+                + ", ".join(
+                    f"{n} {w:g}" for (n, _), w in zip(self.sets, share, strict=True)
+                )
+                + "."
+            )
+        self.share = share / share.sum()
+        flat = [picture for _, pictures in self.sets for picture in pictures]
+        shapes = ShapeMaker([_shapes(pictures) for _, pictures in self.sets])
+        self.composer = Composer(flat, shapes, window, self.options.composites)
+
+    def sample(self, index: int) -> tuple[Image, Mask, Mask]:
+        """Make one sample.
+
+        Parameters
+        ----------
+        index : int
+            Number of the sample in the whole training, from 0.
+
+        Returns
+        -------
+        image : (3, S, S) float32 array in [0, 1]
+        fine, coarse : (S, S) bool arrays
+        """
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, index]))
+        if rng.random() < self.options.composite_share:
+            made = self._composite(rng)
+        else:
+            made = self._real(rng) or self._composite(rng)
+        image, fine, coarse = made
+        return augment(rng, image, self.options.colour), fine, coarse
+
+    def batch(self, iteration: int, batch_size: int) -> tuple[Image, Mask, Mask]:
+        """Samples iteration * batch_size onwards, stacked.
+
+        Returns
+        -------
+        image : (N, 3, S, S) float32 array in [0, 1]
+        fine, coarse : (N, S, S) bool arrays
+        """
+        first = iteration * batch_size
+        made = [self.sample(index) for index in range(first, first + batch_size)]
+        images, fine, coarse = zip(*made, strict=True)
+        return np.stack(images), np.stack(fine), np.stack(coarse)
+
+    def _composite(self, rng: np.random.Generator) -> tuple[Image, Mask, Mask]:
+        made = self.composer.draw(rng)
+        coarse = simulate(
+            rng,
+            made.fine,
+            made.others,
+            made.image.mean(axis=0),
+            is_patch=made.is_patch,
+            options=self.options.simulator,
+        )
+        return made.image, made.fine, coarse
+
+    def _real(self, rng: np.random.Generator) -> tuple[Image, Mask, Mask] | None:
+        """A window on a labelled picture; None if 4 tries show too little of an object."""
+        for _ in range(4):
+            _, pictures = self.sets[int(rng.choice(len(self.sets), p=self.share))]
+            picture = pictures[int(rng.integers(len(pictures)))]
+            thing = picture.things[int(rng.integers(len(picture.things)))]
+            window = draw_window(rng, picture, thing, self.window, self.options.windows)
+            which = None
+            if thing.coarse and rng.random() < self.options.real_coarse:
+                which = thing.coarse[int(rng.integers(len(thing.coarse)))]
+            image, fine, others, real = warp_window(
+                picture, window, self.window, thing.label, which
+            )
+            if not 12 <= np.count_nonzero(fine) <= fine.size - 40:
+                continue
+            if real is not None and iou(real, fine) >= MIN_REAL_IOU:
+                return image, fine, real
+            coarse = simulate(
+                rng,
+                fine,
+                others,
+                image.mean(axis=0),
+                is_patch=window.is_patch,
+                options=self.options.simulator,
+            )
+            return image, fine, coarse
+        return None
+
+
+def _pictures(
+    sets: Sequence[ImageSet] | Sequence[tuple[str, list[Pair]]],
+) -> list[tuple[str, list[Picture]]]:
+    read: list[tuple[str, list[Pair]]] = []
+    to_read = [one for one in sets if isinstance(one, ImageSet)]
+    read = read_sets(to_read) if to_read else []
+    read += [one for one in sets if not isinstance(one, ImageSet)]
+    found = []
+    for name, pairs in read:
+        made = [picture_of(pair) for pair in pairs]
+        pictures = [picture for picture in made if picture is not None]
+        if pictures:
+            found.append((name, pictures))
+    if not found:
+        raise InputError(
+            "No object to train on: every object has fewer than 16 pixels, or there is "
+            "none. Label larger objects, or enlarge the pictures."
+        )
+    return found
+
+
+def _shapes(pictures: Sequence[Picture]) -> list[Mask]:
+    """Up to MAX_SHAPES label shapes, evenly from all pictures."""
+    pairs = [(picture, thing) for picture in pictures for thing in picture.things]
+    step = max(1, len(pairs) // MAX_SHAPES)
+    return [label_shape(*pair) for pair in pairs[::step][:MAX_SHAPES]]
