@@ -1,0 +1,300 @@
+"""Arrays of pixels in TIFF, PNG, JPEG and NPY files, read with care.
+
+The format is known by a file's first bytes, not by its name. What a file claims to hold
+is checked before memory is taken for it, and nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from PIL import Image
+
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.io.memory import check_memory
+
+_LOG = logging.getLogger(__name__)
+
+Format = Literal["TIFF", "PNG", "JPEG", "NPY"]
+
+_MAGIC: dict[bytes, Format] = {
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"\x93NUM": "NPY",
+}
+
+#: Lossless compression does not make more than this many bytes of one (deflate: 1032).
+_LARGEST_RATIO = 2048
+#: Claims below this many bytes do no harm, even if the file does not keep them.
+_HARMLESS = 2**28
+
+#: What the readers raise for damaged files. They trust what they parse, so that a wrong
+#: byte can end in a division by zero, a failed token or any other error but their own.
+_DAMAGE = (Exception,)
+
+
+@dataclass(frozen=True)
+class Raster:
+    """What an image file holds.
+
+    Attributes
+    ----------
+    array : (..., Y, X[, C]) array
+        Bool, integer or real, in the machine's byte order; palette images as indices.
+    format : {"TIFF", "PNG", "JPEG", "NPY"}
+        By the file's first bytes.
+    is_colour : bool
+        Whether the file says that its pixels are colours (RGB, RGBA, grey with alpha).
+    palette : (256, 3) uint8 array or None
+        Colours of the indices.
+    """
+
+    array: npt.NDArray[Any]
+    format: Format
+    is_colour: bool = False
+    palette: npt.NDArray[np.uint8] | None = None
+
+
+def read_raster(path: Path | str) -> Raster:
+    """Read a TIFF, PNG, JPEG or NPY file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, cut, damaged, of another format, without pixels,
+        larger than the free memory, or holds anything but real numbers.
+    """
+    path = Path(path)
+    format = file_format(path)
+    readers = {"TIFF": _read_tiff, "NPY": _read_npy}
+    raster = readers[format](path) if format in readers else _read_pil(path, format)
+    array = raster.array
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        msg = f"{path} holds {array.dtype} values; integers, floats or bool are read."
+        raise InputError(msg)
+    if array.ndim < 2 or array.size == 0:
+        shape = " x ".join(map(str, array.shape)) or "a single number"
+        msg = f"{path} holds no image ({shape}); an array of rows and columns is read."
+        raise InputError(msg)
+    return raster
+
+
+def file_format(path: Path) -> Format:
+    """The format by the file's first bytes.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, or none of the known formats.
+    """
+    if path.is_dir():
+        msg = f"{path} is a folder; name a file in it."
+        raise InputError(msg)
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+    except FileNotFoundError as error:
+        msg = f"There is no file {path}; check the name and the folder."
+        raise InputError(msg) from error
+    except OSError as error:
+        msg = f"{path} cannot be read ({error.strerror}); check its permissions."
+        raise InputError(msg) from error
+    if not head:
+        msg = f"{path} is empty; save it again."
+        raise InputError(msg)
+    for magic, found in _MAGIC.items():
+        if head.startswith(magic):
+            return found
+    msg = f"{path} is not a TIFF, PNG, JPEG or NPY file; convert it to one of these."
+    raise InputError(msg)
+
+
+def _damaged(path: Path, error: BaseException | str) -> InputError:
+    """The sentence for a file that cannot be decoded."""
+    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    return InputError(f"{path} is cut or damaged ({reason}); save it again.")
+
+
+def _check_claim(path: Path, needed: int, *, bounded: bool) -> None:
+    """Refuse a claim of `needed` bytes that the memory or the file cannot keep.
+
+    `bounded` says that the compression in use has a largest ratio.
+    """
+    size = path.stat().st_size
+    if bounded and needed > max(_HARMLESS, _LARGEST_RATIO * size):
+        msg = (
+            f"{path} claims {needed / 2**30:.1f} GB of pixels in {size} bytes, which "
+            "cannot be; save it again."
+        )
+        raise InputError(msg)
+    check_memory(path, needed)
+
+
+# NPY --------------------------------------------------------------------------------
+
+
+def _read_npy(path: Path) -> Raster:
+    """Read an array of numbers; arrays of Python objects are refused, not unpickled."""
+    try:
+        # Mapped first: takes no memory, and fails if the file is shorter than it says.
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    except _DAMAGE as error:
+        if "object" in str(error).lower():
+            msg = (
+                f"{path} holds Python objects, which are never unpickled; save an "
+                "array of numbers."
+            )
+            raise InputError(msg) from error
+        raise _damaged(path, error) from error
+    check_memory(path, mapped.nbytes)
+    return Raster(np.array(mapped, dtype=mapped.dtype.newbyteorder("=")), "NPY")
+
+
+# PNG and JPEG -----------------------------------------------------------------------
+
+
+def _read_pil(path: Path, format: Format) -> Raster:
+    """Read a PNG or JPEG file, rows and columns as stored (no turning by EXIF)."""
+    try:
+        with warnings.catch_warnings():
+            # Its first limit only warns; what is above the second is refused below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=[format]) as image:
+                needed = image.width * image.height * 4
+                _check_claim(path, needed, bounded=format == "PNG")
+                return _from_pil(image, format)
+    except Image.DecompressionBombError as error:
+        msg = f"{path} has too many pixels for a {format}; save it as TIFF or NPY."
+        raise InputError(msg) from error
+    except InputError:
+        raise
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
+
+
+def _from_pil(image: Image.Image, format: Format) -> Raster:
+    """Decode an opened image into an array of its own kind of numbers."""
+    if image.mode == "P":
+        colours = np.zeros((256, 3), dtype=np.uint8)
+        stored = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+        colours[: len(stored)] = stored
+        return Raster(np.array(image), format, palette=colours)
+    if image.mode == "I" and format == "PNG":
+        # PNG knows 16 bits at most; older readers hand them over as 32.
+        return Raster(np.array(image).astype(np.uint16), format)
+    if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
+        array = np.array(image)
+        return Raster(array.astype(array.dtype.newbyteorder("=")), format)
+    if image.mode not in ("LA", "RGB", "RGBA"):
+        image = image.convert("RGB")
+    return Raster(np.array(image), format, is_colour=True)
+
+
+# TIFF -------------------------------------------------------------------------------
+
+
+class _Complaints(logging.Handler):
+    """Keeps the errors that tifffile logs and then reads over."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text of `record`."""
+        self.texts.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What tifffile logs as an error inside the block, kept from the terminal."""
+    logger, handler = logging.getLogger("tifffile"), _Complaints()
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield handler.texts
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
+def _read_tiff(path: Path) -> Raster:
+    """Read the first image or stack of a TIFF file."""
+    try:
+        with _complaints() as complaints:
+            raster = _decode_tiff(path)
+    except InputError:
+        raise
+    except _DAMAGE as error:
+        if "imagecodecs" in str(error):
+            return _read_tiff_without_codecs(path)
+        raise _damaged(path, error) from error
+    if complaints:  # a page that points beyond the file's end is left out silently
+        raise _damaged(path, complaints[0])
+    return raster
+
+
+def _decode_tiff(path: Path) -> Raster:
+    """Check the claims of a TIFF file's header and decode its first series."""
+    with tifffile.TiffFile(path) as file:
+        if not len(file.series):
+            msg = "no image in it"
+            raise ValueError(msg)
+        series = file.series[0]
+        page = series.keyframe
+        if len(file.series) > 1:
+            _LOG.warning(
+                "%s holds %d images of different kinds; the first is read.",
+                path,
+                len(file.series),
+            )
+        dtype = np.dtype(series.dtype)
+        needed = math.prod(int(n) for n in series.shape) * dtype.itemsize
+        bounded = page.compression in (1, 5, 8, 32773, 32946)
+        _check_claim(path, needed, bounded=bounded)
+        colour = page.photometric in (
+            tifffile.PHOTOMETRIC.RGB,
+            tifffile.PHOTOMETRIC.YCBCR,
+        )
+        array = series.asarray()
+    return Raster(array.astype(dtype.newbyteorder("=")), "TIFF", is_colour=colour)
+
+
+def _read_tiff_without_codecs(path: Path) -> Raster:
+    """Read what needs tifffile's optional codecs (LZW, JPEG) with pillow's own.
+
+    Pillow decodes what most microscopes and programs write; for the rest the sentence
+    names the package that can.
+    """
+    msg = (
+        f"{path} is compressed in a way that needs the package imagecodecs; install it "
+        "(pip install imagecodecs), or save the file without compression."
+    )
+    try:
+        with Image.open(path, formats=["TIFF"]) as image:
+            n_frames = getattr(image, "n_frames", 1)
+            check_memory(path, image.width * image.height * 4 * n_frames)
+            frames = []
+            for k in range(n_frames):
+                image.seek(k)
+                frames.append(_from_pil(image, "TIFF"))
+    except (Image.DecompressionBombError, *_DAMAGE) as error:
+        raise InputError(msg) from error
+    if any(f.array.shape != frames[0].array.shape for f in frames):
+        raise InputError(msg)
+    array = frames[0].array if n_frames == 1 else np.stack([f.array for f in frames])
+    return Raster(array, "TIFF", frames[0].is_colour, frames[0].palette)

@@ -1,0 +1,246 @@
+"""Images from files: every format as stored, every bad file refused in a sentence."""
+
+import contextlib
+import json
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.io import memory, rasters
+from napari_segrefiner.io.images import read_image
+
+RNG = np.random.default_rng(5)
+GREY8 = RNG.integers(0, 255, (21, 30), dtype=np.uint8)
+GREY16 = RNG.integers(0, 65535, (21, 30), dtype=np.uint16)
+RGB = RNG.integers(0, 255, (21, 30, 3), dtype=np.uint8)
+RGBA = RNG.integers(0, 255, (21, 30, 4), dtype=np.uint8)
+STACK = RNG.integers(0, 65535, (4, 21, 30), dtype=np.uint16)
+
+
+@pytest.mark.parametrize("array", [GREY8, GREY16, RGB, RGBA, GREY8 > 99])
+def test_png_is_read_as_stored(tmp_path, array):
+    Image.fromarray(array).save(tmp_path / "a.png")
+    read = read_image(tmp_path / "a.png")
+    assert read.dtype == array.dtype
+    np.testing.assert_array_equal(read, array)
+
+
+@pytest.mark.parametrize(
+    "array", [GREY8, GREY16, RGB, STACK, STACK.astype(">u2"), STACK / 7, STACK > 9]
+)
+def test_npy_is_read_as_stored_in_native_byte_order(tmp_path, array):
+    np.save(tmp_path / "a.npy", array)
+    read = read_image(tmp_path / "a.npy")
+    assert read.dtype == array.dtype.newbyteorder("=")
+    assert read.dtype.isnative
+    np.testing.assert_array_equal(read, array)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("array", [GREY16, RGB, STACK, (STACK / 9).astype(np.float32)])
+def test_tiff_is_read_as_stored(tmp_path, array, compression):
+    colour = "rgb" if array is RGB else "minisblack"
+    tifffile.imwrite(
+        tmp_path / "a.tif", array, compression=compression, photometric=colour
+    )
+    read = read_image(tmp_path / "a.tif")
+    assert read.dtype == array.dtype
+    np.testing.assert_array_equal(read, array)
+
+
+def test_big_endian_tiff_is_read_in_native_byte_order(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GREY16, byteorder=">")
+    read = read_image(tmp_path / "a.tif")
+    assert read.dtype.isnative
+    np.testing.assert_array_equal(read, GREY16)
+
+
+def test_tiff_with_lzw_is_read_without_optional_codecs(tmp_path):
+    first, second = Image.fromarray(GREY8), Image.fromarray(255 - GREY8)
+    first.save(
+        tmp_path / "a.tif",
+        compression="tiff_lzw",
+        save_all=True,
+        append_images=[second],
+    )
+    read = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read, np.stack([GREY8, 255 - GREY8]))
+
+
+def test_jpeg_is_read_as_colours(tmp_path):
+    smooth = np.broadcast_to(np.arange(64, dtype=np.uint8)[:, None, None], (64, 64, 3))
+    Image.fromarray(smooth.copy()).save(tmp_path / "a.jpg", quality=95)
+    read = read_image(tmp_path / "a.jpg")
+    assert read.shape == (64, 64, 3)
+    assert np.abs(read.astype(int) - smooth).max() < 4
+
+
+def test_palette_is_looked_up_for_images(tmp_path):
+    image = Image.new("P", GREY8.shape[::-1])
+    image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    image.putdata((GREY8 % 3).ravel().tolist())
+    image.save(tmp_path / "a.png")
+    read = read_image(tmp_path / "a.png")
+    colours = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90]])
+    np.testing.assert_array_equal(read, colours[GREY8 % 3])
+
+
+def test_format_is_known_by_content_not_by_name(tmp_path):
+    Image.fromarray(GREY8).save(tmp_path / "a.tif", format="PNG")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), GREY8)
+
+
+def test_missing_file_and_folder_are_refused(tmp_path):
+    with pytest.raises(InputError, match="There is no file"):
+        read_image(tmp_path / "none.png")
+    with pytest.raises(InputError, match="is a folder"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "npy", "jpg"])
+def test_empty_file_is_refused(tmp_path, ending):
+    (tmp_path / f"a.{ending}").touch()
+    with pytest.raises(InputError, match="is empty"):
+        read_image(tmp_path / f"a.{ending}")
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "npy", "jpg"])
+def test_text_named_as_image_is_refused(tmp_path, ending):
+    (tmp_path / f"a.{ending}").write_text("Dear diary")
+    with pytest.raises(InputError, match="not a TIFF, PNG, JPEG or NPY"):
+        read_image(tmp_path / f"a.{ending}")
+
+
+def whole_files(folder):
+    """One good file of each kind."""
+    Image.fromarray(RGB).save(folder / "a.png")
+    Image.fromarray(RGB).save(folder / "a.jpg")
+    np.save(folder / "a.npy", STACK)
+    tifffile.imwrite(folder / "raw.tif", STACK, photometric="minisblack")
+    tifffile.imwrite(
+        folder / "zlib.tif", STACK, photometric="minisblack", compression="zlib"
+    )
+    with tifffile.TiffWriter(folder / "pages.tif") as writer:
+        for plane in STACK:
+            writer.write(plane, contiguous=False, metadata=None)
+    pages = [Image.fromarray(p) for p in (STACK >> 8).astype(np.uint8)]
+    pages[0].save(folder / "strips.tif", save_all=True, append_images=pages[1:])
+    return sorted(folder.iterdir())
+
+
+def test_files_cut_anywhere_are_refused(tmp_path):
+    for path in whole_files(tmp_path):
+        whole = path.read_bytes()
+        read_image(path)
+        ends = {5, 9, 50, len(whole) // 3, len(whole) // 2, len(whole) * 9 // 10}
+        for end in ends:
+            path.write_bytes(whole[:end])
+            with pytest.raises(InputError) as refused:
+                read_image(path)
+            assert "\n" not in str(refused.value), (path.name, end)
+
+
+def test_damaged_bytes_never_escape_as_another_error(tmp_path):
+    for path in whole_files(tmp_path):
+        whole = bytearray(path.read_bytes())
+        for start in range(4, min(len(whole), 400), 3):
+            broken = whole.copy()
+            broken[start : start + 3] = b"\xff\x80\x00"
+            path.write_bytes(broken)
+            with contextlib.suppress(InputError):  # or read, if nothing vital was hit
+                read_image(path)
+
+
+def test_arrays_of_objects_are_not_unpickled(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (pytest.fail, ("the file was executed",))
+
+    np.save(tmp_path / "a.npy", np.array([[Trap()]], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="never unpickled"):
+        read_image(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array(["a", "b"]),
+        np.zeros((3, 3), complex),
+        np.zeros((3, 3), "M8[s]"),
+        np.zeros((3, 3), [("a", int)]),
+    ],
+)
+def test_arrays_of_no_numbers_are_refused(tmp_path, array):
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(InputError, match="integers, floats or bool"):
+        read_image(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (0, 5), (4, 0)])
+def test_arrays_without_rows_and_columns_are_refused(tmp_path, shape):
+    np.save(tmp_path / "a.npy", np.zeros(shape))
+    with pytest.raises(InputError):
+        read_image(tmp_path / "a.npy")
+
+
+def npy_claiming(shape):
+    """The bytes of an NPY file that says it holds `shape` and holds almost nothing."""
+    header = repr({"descr": "<f8", "fortran_order": False, "shape": shape})
+    header = header.ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+
+
+def png_claiming(width, height):
+    """A tiny, well-formed PNG that says it has `width` x `height` pixels."""
+
+    def chunk(kind, data):
+        crc = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = zlib.compress(b"\0" * 1000)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", data)
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.npy", npy_claiming((300_000, 300_000))),
+        ("b.png", png_claiming(12_000, 12_000)),
+        ("c.png", png_claiming(100_000, 100_000)),
+    ],
+)
+def test_file_that_claims_more_than_it_holds_is_refused(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError):
+        read_image(tmp_path / name)
+
+
+def test_tiff_that_claims_more_than_it_holds_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY8, compression="zlib")
+    with tifffile.TiffFile(path, mode="r+") as file:
+        for tag in ("ImageWidth", "ImageLength"):
+            file.pages[0].tags[tag].overwrite(60_000)
+        file.pages[0].tags["ImageDescription"].overwrite(
+            json.dumps({"shape": [60_000, 60_000]})
+        )
+    with pytest.raises(InputError, match="claims"):
+        read_image(path)
+
+
+def test_image_larger_than_the_free_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
+    for path in whole_files(tmp_path):
+        with pytest.raises(InputError, match="memory are free"):
+            rasters.read_raster(path)

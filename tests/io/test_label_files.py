@@ -1,0 +1,169 @@
+"""Label images into files and back: unchanged, whole or not at all."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_segrefiner.errors import InputError, SegRefinerError
+from napari_segrefiner.io.atomic import write_text, write_whole
+from napari_segrefiner.io.labels import check_writable, read_labels, write_labels
+
+LABELS = np.arange(12, dtype=np.uint16).reshape(3, 4)
+INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+
+
+@pytest.mark.parametrize("ending", [".tif", ".tiff", ".npy", ".NPY"])
+@pytest.mark.parametrize("dtype", [*INTEGERS, "bool"])
+def test_labels_come_back_unchanged(tmp_path, dtype, ending):
+    labels = (LABELS % 7).astype(dtype)
+    write_labels(tmp_path / f"a{ending}", labels)
+    read = read_labels(tmp_path / f"a{ending}")
+    assert read.dtype == labels.dtype
+    np.testing.assert_array_equal(read, labels)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16"])
+def test_png_keeps_labels_that_it_can_hold(tmp_path, dtype):
+    labels = (LABELS % 7).astype(dtype)
+    write_labels(tmp_path / "a.png", labels)
+    read = read_labels(tmp_path / "a.png")
+    assert read.dtype == labels.dtype
+    np.testing.assert_array_equal(read, labels)
+
+
+def test_largest_ids_come_back_unchanged(tmp_path):
+    labels = np.array([[0, 65535]], np.uint16)
+    write_labels(tmp_path / "a.png", labels)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), labels)
+    large = np.array([[0, 2**63 - 1]], np.int64)
+    write_labels(tmp_path / "a.tif", large)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), large)
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 4), (5, 4, 3), (2, 3, 5, 4), (1, 5, 4)])
+def test_stack_of_labels_comes_back_in_its_shape(tmp_path, shape):
+    labels = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
+    write_labels(tmp_path / "a.tif", labels)
+    read = read_labels(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read, labels)
+
+
+def test_big_endian_labels_are_written(tmp_path):
+    write_labels(tmp_path / "a.png", LABELS.astype(">u2"))
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), LABELS)
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "remedy"),
+    [
+        ("a.png", LABELS.astype(np.int32), "use .tif"),
+        ("a.png", LABELS.astype(np.int8), "use .tif"),
+        ("a.png", np.zeros((2, 3, 4), np.uint8), "use .tif"),
+        ("a.jpg", LABELS, "use .tif, .png or .npy"),
+        ("a.bmp", LABELS, "use .tif, .png or .npy"),
+        ("a", LABELS, "use .tif, .png or .npy"),
+    ],
+)
+def test_format_that_cannot_hold_the_labels_is_refused(tmp_path, name, labels, remedy):
+    with pytest.raises(InputError, match=remedy):
+        write_labels(tmp_path / name, labels)
+    assert not list(tmp_path.iterdir())
+
+
+def test_existing_file_is_kept_without_overwrite(tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_text("precious")
+    with pytest.raises(InputError, match="exists already"):
+        write_labels(path, LABELS)
+    assert path.read_text() == "precious"
+    write_labels(path, LABELS, overwrite=True)
+    np.testing.assert_array_equal(read_labels(path), LABELS)
+
+
+def test_missing_folder_and_folder_as_file_are_refused(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        check_writable(tmp_path / "none" / "a.tif", LABELS)
+    (tmp_path / "a.tif").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        check_writable(tmp_path / "a.tif", LABELS, overwrite=True)
+
+
+def write_and_fail(path, error):
+    """Write half a file, then raise."""
+    with write_whole(path, overwrite=True) as part:
+        part.write_bytes(b"half of")
+        raise error
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, ValueError, MemoryError])
+def test_interrupted_writing_leaves_the_old_file_and_nothing_else(tmp_path, interrupt):
+    path = tmp_path / "a.tif"
+    path.write_text("precious")
+    with pytest.raises(interrupt):
+        write_and_fail(path, interrupt())
+    assert path.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_full_disk_is_a_sentence_and_leaves_nothing(tmp_path):
+    full = OSError(28, "No space left on device")
+    with pytest.raises(SegRefinerError, match="No space left") as failed:
+        write_and_fail(tmp_path / "a.tif", full)
+    assert not isinstance(failed.value, InputError)
+    assert not list(tmp_path.iterdir())
+
+
+def test_file_that_appears_during_writing_is_kept(tmp_path):
+    path = tmp_path / "a.txt"
+
+    def write_late():
+        with write_whole(path) as part:
+            part.write_text("late")
+            path.write_text("first")
+
+    with pytest.raises(InputError, match="exists already"):
+        write_late()
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_text_is_written_in_utf8(tmp_path):
+    write_text(tmp_path / "a.json", "µm")
+    assert (tmp_path / "a.json").read_bytes() == "µm".encode()
+
+
+def test_jpeg_labels_are_refused(tmp_path):
+    Image.fromarray(LABELS.astype(np.uint8)).save(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match="JPEG"):
+        read_labels(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_float_labels_are_refused(tmp_path, dtype):
+    np.save(tmp_path / "a.npy", LABELS.astype(dtype))
+    with pytest.raises(InputError, match="whole numbers"):
+        read_labels(tmp_path / "a.npy")
+
+
+def test_negative_labels_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", LABELS.astype(np.int16) - 1)
+    with pytest.raises(InputError, match="negative value -1"):
+        read_labels(tmp_path / "a.npy")
+
+
+def test_colour_pictures_are_refused_as_labels(tmp_path):
+    colours = np.zeros((5, 6, 3), np.uint8)
+    Image.fromarray(colours).save(tmp_path / "a.png")
+    tifffile.imwrite(tmp_path / "a.tif", colours, photometric="rgb")
+    for name in ("a.png", "a.tif"):
+        with pytest.raises(InputError, match="colour picture"):
+            read_labels(tmp_path / name)
+
+
+def test_palette_indices_are_the_labels(tmp_path):
+    image = Image.new("P", (4, 3))
+    image.putpalette([k for k in range(12) for _ in range(3)])
+    image.putdata(LABELS.ravel().tolist())
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), LABELS)
