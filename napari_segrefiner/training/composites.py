@@ -1,27 +1,49 @@
-"""Made-up pictures whose truth is exact: bodies, tissue and threads of every look."""
+"""Made-up pictures whose truth is exact: bodies, threads and tissue of every look."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.training.fields import blur, enlarge, grid, ramp, random_field
-from napari_segrefiner.training.pictures import Picture
-from napari_segrefiner.training.shapes import Coverage, ShapeMaker
+from napari_segrefiner.training.augment import AugmentOptions, augment
+from napari_segrefiner.training.fields import blur, ramp, random_field
+from napari_segrefiner.training.optics import (
+    Coverage,
+    Surface,
+    contact_line,
+    double,
+    halo,
+    halve,
+    moved,
+    over,
+    relief,
+    rim,
+    shade_of_shadow,
+)
 from napari_segrefiner.training.simulate import signed_distance
 from napari_segrefiner.training.textures import (
     Look,
-    Surface,
     draw_colour,
     draw_contrast,
     draw_look,
     paint,
 )
-from napari_segrefiner.training.windows import Mask
+from napari_segrefiner.training.tissue import draw_tissue
+from napari_segrefiner.training.windows import (
+    WindowOptions,
+    draw_window,
+    warp_window,
+)
+
+if TYPE_CHECKING:
+    from napari_segrefiner.training.pictures import Picture
+    from napari_segrefiner.training.shapes import Rule, ShapeMaker
+    from napari_segrefiner.training.windows import Mask
 
 
 @dataclass(frozen=True)
@@ -29,25 +51,28 @@ class CompositeOptions:
     """Probabilities of what a composite shows (RECIPE 4); lengths in window px."""
 
     tissue: float = 0.14
+    pasted: float = 0.12
     radius: tuple[float, float] = (5.0, 29.0)
     beyond_window: float = 0.20
     beyond_radius: tuple[float, float] = (32.0, 110.0)
+    soft_edge: tuple[float, float] = (0.35, 1.6)
     hole: float = 0.10
     enclosing: float = 0.22
     same_look: float = 0.70
     texture_only: float = 0.08
+    outline_only: float = 0.10
+    divided_ground: float = 0.15
     parts: float = 0.22
     inner: float = 0.45
-    rim: float = 0.30
-    contact_line: float = 0.25
-    halo: float = 0.10
-    relief: float = 0.05
     dome: float = 0.18
     shadow: float = 0.10
+    rim: float = 0.30
+    contact_line: float = 0.18
+    halo: float = 0.10
+    relief: float = 0.05
     glare: float = 0.12
     gradient: float = 0.25
     tiny: float = 0.15
-    soft_edge: tuple[float, float] = (0.35, 1.6)
 
 
 class Composite(NamedTuple):
@@ -59,43 +84,70 @@ class Composite(NamedTuple):
     is_patch: bool
 
 
+@dataclass
+class _Stage:
+    """A composite while it is painted.
+
+    ``alpha`` covers the object, ``others`` the neighbours, ``crowd`` both with their soft
+    edges; ``look`` is the object's, ``behind`` what is around it.
+    """
+
+    canvas: Surface
+    alpha: Coverage
+    others: Coverage
+    crowd: Coverage
+    rule: Rule
+    radius: float
+    centre: tuple[float, float]
+    look: Look
+    behind: Look
+    sigma: float
+    has_outline_only: bool
+
+
 class Composer:
     """Draws composites from the shapes and textures of training pictures.
 
     Parameters
     ----------
-    pictures : sequence of Picture
-        Where textures are cut from; may be empty.
+    pictures : sequence of sequences of Picture
+        One inner sequence per set; textures are cut and objects are taken from them.
     shapes : ShapeMaker
     side : int
-        Of the window, px.
+        Of the window, px; even.
     """
 
     def __init__(
         self,
-        pictures: Sequence[Picture],
+        pictures: Sequence[Sequence[Picture]],
         shapes: ShapeMaker,
         side: int,
         options: CompositeOptions | None = None,
     ) -> None:
-        self.pictures = pictures
+        self.sets = pictures
+        self.pictures = [picture for one in pictures for picture in one]
         self.shapes = shapes
         self.side = side
         self.options = options or CompositeOptions()
 
     def draw(self, rng: np.random.Generator) -> Composite:
         """Draw one composite whose object has pixels inside and outside."""
+        o = self.options
         while True:
-            if rng.random() < self.options.tissue:
+            kind = rng.random()
+            if kind < o.tissue:
                 made = self._tissue(rng)
+            elif kind < o.tissue + o.pasted and self.pictures:
+                made = self._pasted(rng)
             else:
                 made = self._bodies(rng)
             area = np.count_nonzero(made.fine)
             if 12 <= area <= made.fine.size - 40:
                 break
-        if rng.random() < self.options.tiny:
+        if rng.random() < o.tiny:
             made = _reduced_and_enlarged(made)
-        return made._replace(image=np.clip(made.image, 0, 1))
+        image = np.clip(made.image, 0, 1).astype(np.float32, copy=False)
+        return made._replace(image=image)
 
     def _look(self, rng: np.random.Generator, colour: npt.NDArray[np.float32]) -> Look:
         return draw_look(rng, colour, len(self.pictures))
@@ -103,135 +155,125 @@ class Composer:
     def _paint(self, rng: np.random.Generator, look: Look) -> Surface:
         return paint(rng, look, self.pictures, self.side)
 
+    def _ground(self, rng: np.random.Generator) -> tuple[Look, Surface]:
+        """A background; now and then of two materials whose border means nothing."""
+        look = self._look(rng, draw_colour(rng))
+        canvas = self._paint(rng, look)
+        if rng.random() < self.options.divided_ground:
+            canvas = self._add_parts(rng, canvas, look)
+        return look, canvas
+
     def _contrast_look(self, rng: np.random.Generator, behind: Look) -> Look:
         """The look of something that stands out from what is behind it."""
         if rng.random() < self.options.texture_only:
             other = self._look(rng, behind.colour)
-            strength = max(other.strength, 0.06)
             kind = "noise" if other.kind == "flat" else other.kind
-            return Look(
-                behind.colour,
-                kind,
-                strength,
-                other.tint,
-                other.scale,
-                other.angle,
-                other.picture,
-            )
+            strength = max(other.strength, 0.06)
+            return dataclasses.replace(other, kind=kind, strength=strength)
         other = self._look(rng, draw_contrast(rng, behind.colour))
-        if rng.random() < 0.5:  # the pattern stays below the contrast: a clear object
+        if rng.random() < 0.6:  # the pattern stays below the contrast: a clear object
             step = float(np.abs(other.colour - behind.colour).max())
             weak = min(other.strength, step * float(rng.uniform(0.1, 0.6)))
-            other = Look(
-                other.colour,
-                other.kind,
-                weak,
-                other.tint,
-                other.scale,
-                other.angle,
-                other.picture,
-            )
+            return dataclasses.replace(other, strength=weak)
         return other
 
     def _bodies(self, rng: np.random.Generator) -> Composite:
-        o, side = self.options, self.side
-        rule = self.shapes.draw_rule(rng)
+        """An object with neighbours on a ground or in an enclosing body."""
+        o = self.options
         is_patch = rng.random() < o.beyond_window
+        rule = self.shapes.draw_rule(rng)
         radius, centre = self._place(rng, is_patch)
-        alpha = rule(rng, radius, centre, side)
+        alpha = rule(rng, radius, centre, self.side)
         if rng.random() < o.hole:
             alpha = alpha * (1 - self._inside(rng, alpha, radius, 0.35))
-        behind = self._look(rng, draw_colour(rng))
-        canvas = self._paint(rng, behind)
-        if (
-            rng.random() < 0.15
-        ):  # background of two materials, its border not the object's
-            canvas = self._add_parts(rng, canvas, behind, np.ones_like(alpha))
+        behind, canvas = self._ground(rng)
         sigma = float(np.exp(rng.uniform(*np.log(o.soft_edge))))
         if rng.random() < o.enclosing:
-            outer = self.shapes.draw_rule(rng)
-            body = outer(
-                rng,
-                radius * rng.uniform(1.5, 2.6),
-                (
-                    centre[0] + rng.normal(0, 0.35 * radius),
-                    centre[1] + rng.normal(0, 0.35 * radius),
-                ),
-                side,
-            )
-            body = np.maximum(body, blur(alpha, 1.5))
-            look = self._contrast_look(rng, behind)
-            canvas = _over(canvas, self._paint(rng, look), blur(body, sigma))
-            behind = look
-        look = self._contrast_look(rng, behind)
-        surface = self._surface(rng, look, alpha, radius)
-        distance = signed_distance(alpha > 0.5)
-        others, in_front, canvas, alpha = self._neighbours(
-            rng, canvas, alpha, distance, rule, radius, centre, look, behind, sigma
+            body = np.maximum(self._larger(rng, radius, centre), blur(alpha, 1.5))
+            behind = self._contrast_look(rng, behind)
+            canvas = over(canvas, self._paint(rng, behind), blur(body, sigma))
+        stage = _Stage(
+            canvas=canvas,
+            alpha=alpha,
+            others=np.zeros_like(alpha),
+            crowd=np.zeros_like(alpha),
+            rule=rule,
+            radius=radius,
+            centre=centre,
+            look=self._contrast_look(rng, behind),
+            behind=behind,
+            sigma=sigma,
+            has_outline_only=rng.random() < o.outline_only,
         )
-        soft = blur(alpha, sigma)
+        surface = self._surface(rng, stage)
+        self._add_neighbours(rng, stage, surface)
+        soft = blur(stage.alpha, sigma)
         if rng.random() < o.shadow:
-            canvas = _cast_shadow(rng, canvas, alpha, radius)
-        canvas = _over(canvas, surface, soft)
-        crowd = np.maximum(soft, in_front)
-        canvas = self._finish(rng, canvas, soft, crowd, in_front, look, radius)
-        fine = alpha > 0.5
-        return Composite(canvas, fine, (others > 0.5) & ~fine, is_patch)
+            stage.canvas = stage.canvas * shade_of_shadow(rng, stage.alpha, radius)
+        stage.canvas = over(stage.canvas, surface, soft)
+        stage.crowd = np.maximum(stage.crowd, soft)
+        self._light(rng, stage, soft)
+        fine = stage.alpha > 0.5
+        return Composite(stage.canvas, fine, (stage.others > 0.5) & ~fine, is_patch)
 
     def _place(
         self, rng: np.random.Generator, is_patch: bool
     ) -> tuple[float, tuple[float, float]]:
-        """Radius and centre; a patch has its boundary pass near the window's middle."""
-        o, middle = self.options, self.side / 2
+        """Radius and centre; a patch has its boundary near the window's middle."""
+        middle = self.side / 2
         if is_patch:
-            radius = float(np.exp(rng.uniform(*np.log(o.beyond_radius))))
-            angle = rng.uniform(0, 2 * np.pi)
-            away = radius + rng.normal(0, 6)
-            return radius, (
-                middle + away * float(np.sin(angle)),
-                middle + away * float(np.cos(angle)),
-            )
-        radius = float(np.exp(rng.uniform(*np.log(o.radius)))) * self.side / 64
-        jitter = rng.normal(0, 3, 2)
-        return radius, (middle + float(jitter[0]), middle + float(jitter[1]))
+            radius = float(np.exp(rng.uniform(*np.log(self.options.beyond_radius))))
+            return radius, _around(rng, (middle, middle), radius + rng.normal(0, 6))
+        radius = float(np.exp(rng.uniform(*np.log(self.options.radius))))
+        dy, dx = rng.normal(0, 3, 2)
+        return radius * self.side / 64, (middle + float(dy), middle + float(dx))
+
+    def _larger(
+        self, rng: np.random.Generator, radius: float, centre: tuple[float, float]
+    ) -> Coverage:
+        """A larger body around the object, as a cell around its nucleus."""
+        dy, dx = rng.normal(0, 0.35 * radius, 2)
+        where = centre[0] + float(dy), centre[1] + float(dx)
+        return self.shapes.draw_rule(rng)(
+            rng, radius * rng.uniform(1.5, 2.6), where, self.side
+        )
 
     def _inside(
         self, rng: np.random.Generator, alpha: Coverage, radius: float, share: float
     ) -> Coverage:
-        """Coverage of a smaller shape around a random point of the object."""
+        """A smaller shape around a random point of the object."""
         places = np.flatnonzero(alpha > 0.9)
         if len(places) == 0:
             return np.zeros_like(alpha)
         y, x = divmod(int(places[rng.integers(len(places))]), self.side)
-        rule = self.shapes.draw_rule(rng)
         size = min(radius, self.side / 2) * rng.uniform(0.4, 1.4) * share
+        rule = self.shapes.draw_rule(rng)
         return rule(rng, max(size, 1.2), (y + 0.5, x + 0.5), self.side)
 
-    def _surface(
-        self, rng: np.random.Generator, look: Look, alpha: Coverage, radius: float
-    ) -> Surface:
+    def _surface(self, rng: np.random.Generator, stage: _Stage) -> Surface:
         """The object's own surface with parts, inner bodies and light."""
-        o = self.options
-        surface = self._paint(rng, look)
-        if rng.random() < o.parts:
-            surface = self._add_parts(rng, surface, look, alpha)
+        o, look = self.options, stage.look
+        if stage.has_outline_only:  # what is behind shines through
+            surface = stage.canvas + np.float32(rng.normal(0, 0.01))
+        else:
+            surface = self._paint(rng, look)
+            if rng.random() < o.parts:
+                surface = self._add_parts(rng, surface, look)
         if rng.random() < o.inner:
             for _ in range(int(rng.integers(1, 4))):
-                spot = blur(
-                    self._inside(rng, alpha, radius, 0.5), rng.uniform(0.3, 1.2)
-                )
-                inner = draw_contrast(rng, look.colour, 0.05, 0.5)
-                surface = _over(surface, inner[:, None, None], spot)
+                spot = self._inside(rng, stage.alpha, stage.radius, 0.5)
+                inner = draw_contrast(rng, look.colour, 0.05, 0.5)[:, None, None]
+                surface = over(surface, inner, blur(spot, rng.uniform(0.3, 1.2)))
         if rng.random() < o.dome:
-            height = blur(alpha, min(0.4 * radius, 12)) - np.float32(0.5)
+            height = blur(stage.alpha, min(0.4 * stage.radius, 12)) - np.float32(0.5)
             light = height + np.float32(rng.uniform(-0.4, 0.4)) * ramp(rng, self.side)
             surface = surface + np.float32(rng.normal(0, 0.25)) * light
         return surface
 
     def _add_parts(
-        self, rng: np.random.Generator, surface: Surface, look: Look, alpha: Coverage
+        self, rng: np.random.Generator, surface: Surface, look: Look
     ) -> Surface:
-        """One or two parts of the body in another material (clothes, a head, a window)."""
+        """One or two areas in another material (clothes, a head, a window)."""
         for _ in range(int(rng.integers(1, 3))):
             other = self._look(rng, draw_contrast(rng, look.colour, 0.05, 0.7))
             if rng.random() < 0.5:
@@ -240,233 +282,164 @@ class Composer:
             else:
                 height = random_field(rng, self.side, (3, 5)) * np.float32(8)
             part = blur(np.clip(height + np.float32(0.5), 0, 1), rng.uniform(0.3, 1.0))
-            surface = _over(surface, self._paint(rng, other), part)
+            surface = over(surface, self._paint(rng, other), part)
         return surface
 
-    def _neighbours(
-        self,
-        rng: np.random.Generator,
-        canvas: Surface,
-        alpha: Coverage,
-        distance: npt.NDArray[np.float32],
-        rule: Callable[..., Coverage],
-        radius: float,
-        centre: tuple[float, float],
-        look: Look,
-        behind: Look,
-        sigma: float,
-    ) -> tuple[Coverage, Coverage, Surface, Coverage]:
+    def _add_neighbours(
+        self, rng: np.random.Generator, stage: _Stage, surface: Surface
+    ) -> None:
         """Draw 0 to 5 neighbours; some lie on top and take a part of the object."""
-        others = np.zeros_like(alpha)
-        painted = np.zeros_like(alpha)
         is_same = rng.random() < self.options.same_look
-        gap = np.float32(rng.choice([0.0, 0.0, rng.uniform(0, 2), rng.uniform(0, 5)]))
-        outside = np.clip(np.float32(0.5) - distance - gap, 0, 1)
-        for _ in range(int(rng.choice(6, p=(0.25, 0.15, 0.18, 0.16, 0.14, 0.12)))):
-            size = radius * float(np.exp(rng.normal(0, 0.3)))
-            angle = rng.uniform(0, 2 * np.pi)
-            away = (radius + size) * rng.uniform(0.7, 1.15)
-            where = (
-                centre[0] + away * float(np.sin(angle)),
-                centre[1] + away * float(np.cos(angle)),
+        gap = (0.0, 0.0, rng.uniform(0, 2), rng.uniform(0, 5))[int(rng.integers(4))]
+        distance = signed_distance(stage.alpha > 0.5)
+        free = np.clip(np.float32(0.5 - gap) - distance, 0, 1)
+        for _ in range(max(0, int(rng.integers(-1, 6)))):
+            size = stage.radius * float(np.exp(rng.normal(0, 0.3)))
+            where = _around(
+                rng, stage.centre, (stage.radius + size) * rng.uniform(0.7, 1.15)
             )
-            kind = rule if is_same else self.shapes.draw_rule(rng)
-            body = kind(rng, size, where, self.side)
-            if is_same:
-                skin = self._paint(rng, look) + np.float32(rng.normal(0, 0.02))
+            rule = stage.rule if is_same else self.shapes.draw_rule(rng)
+            body = rule(rng, size, where, self.side)
+            if not body.any():
+                continue
+            if stage.has_outline_only:
+                skin = stage.canvas
+            elif is_same:  # the same material from another place
+                dy, dx = rng.integers(0, self.side, 2)
+                skin = np.roll(surface, (int(dy), int(dx)), (1, 2))
+                skin = skin + np.float32(rng.normal(0, 0.02))
             else:
-                skin = self._paint(rng, self._contrast_look(rng, behind))
-            on_top = rng.random() < 0.15
-            if on_top:
-                alpha = alpha * (1 - body)
-                outside = np.maximum(outside, body)
-            body = body * outside * (1 - others)
-            canvas = _over(canvas, skin, blur(body, sigma))
-            others = np.maximum(others, body)
-            painted = np.maximum(painted, blur(body, sigma))
-        return others, painted, canvas, alpha
+                skin = self._paint(rng, self._contrast_look(rng, stage.behind))
+            if rng.random() < 0.15:
+                left = stage.alpha * (1 - body)
+                if left.sum() > 0.5 * stage.alpha.sum():
+                    stage.alpha = left
+                    free = np.maximum(free, body)
+            body = body * free * (1 - stage.others)
+            soft = blur(body, stage.sigma)
+            stage.canvas = over(stage.canvas, skin, soft)
+            stage.others = np.maximum(stage.others, body)
+            stage.crowd = np.maximum(stage.crowd, soft)
 
-    def _finish(
-        self,
-        rng: np.random.Generator,
-        canvas: Surface,
-        soft: Coverage,
-        crowd: Coverage,
-        neighbours: Coverage,
-        look: Look,
-        radius: float,
-    ) -> Surface:
-        """Rims, contact lines, halos, relief, glare and light on the whole picture."""
-        o, side = self.options, self.side
-        if rng.random() < o.rim:
-            width = rng.uniform(0.6, 2.2)
-            colour = draw_contrast(rng, look.colour, 0.08, 0.6)[:, None, None]
+    def _light(self, rng: np.random.Generator, stage: _Stage, soft: Coverage) -> None:
+        """Rims, contact lines, halos, relief, glare and slopes of light."""
+        o, canvas = self.options, stage.canvas
+        others = blur(stage.others, stage.sigma)
+        way = int(rng.integers(4)) if stage.has_outline_only else -1
+        if way in (0, 1) or rng.random() < o.rim:
+            low = 0.15 if stage.has_outline_only else 0.08
+            colour = draw_contrast(rng, stage.look.colour, low, 0.6)[:, None, None]
+            width = float(np.exp(rng.uniform(np.log(0.6), np.log(3.0))))
             amount = np.float32(rng.uniform(0.4, 1.0))
-            for body in (soft, neighbours):
-                wide = blur(body, width)
-                line = 4 * wide * (1 - wide) * amount
-                if rng.random() < 0.5:
-                    line = line * body  # inside only
-                canvas = _over(canvas, colour, line)
+            place = int(rng.integers(-1, 2))
+            for body in (soft, others):
+                canvas = over(canvas, colour, amount * rim(body, width, place))
         elif rng.random() < o.contact_line:
-            width = rng.uniform(0.5, 1.2)
-            both = np.clip(4 * blur(soft, width) * blur(neighbours, width), 0, 1)
-            colour = draw_contrast(rng, look.colour, 0.08, 0.6)[:, None, None]
-            canvas = _over(canvas, colour, both)
-        if rng.random() < o.halo:
-            wide = blur(crowd, rng.uniform(2, 5)) - blur(crowd, rng.uniform(0.6, 1.2))
-            canvas = canvas + np.float32(rng.normal(0, 0.6)) * wide
-        if rng.random() < o.relief:
-            canvas = canvas + np.float32(rng.normal(0, 0.5)) * _relief(rng, crowd)
+            colour = draw_contrast(rng, stage.look.colour, 0.08, 0.6)[:, None, None]
+            line = contact_line(soft, others, rng.uniform(0.5, 1.2))
+            canvas = over(canvas, colour, line)
+        if way == 2 or rng.random() < o.halo:
+            canvas = canvas + _signed(rng, 0.2, 0.7) * halo(rng, stage.crowd)
+        if way == 3 or rng.random() < o.relief:
+            canvas = canvas + _signed(rng, 0.15, 0.6) * relief(rng, stage.crowd)
         if rng.random() < o.glare:
-            angle = rng.uniform(0, 2 * np.pi)
-            away = radius + side * rng.uniform(0.25, 0.5)
-            body = self.shapes.draw_rule(rng)(
-                rng,
-                side * rng.uniform(0.15, 0.4),
-                (
-                    side / 2 + away * float(np.sin(angle)),
-                    side / 2 + away * float(np.cos(angle)),
-                ),
-                side,
-            )
-            strength = np.float32(rng.uniform(0.3, 1.0))
-            glow = blur(body * (1 - crowd), rng.uniform(0.5, 3)) * strength
-            canvas = _over(canvas, draw_colour(rng)[:, None, None], glow)
+            canvas = self._glare(rng, canvas, stage)
         if rng.random() < o.gradient:
-            canvas = canvas + np.float32(rng.normal(0, 0.12)) * ramp(rng, side)
-        return canvas
+            canvas = canvas + np.float32(rng.normal(0, 0.12)) * ramp(rng, self.side)
+        stage.canvas = canvas
+
+    def _glare(
+        self, rng: np.random.Generator, canvas: Surface, stage: _Stage
+    ) -> Surface:
+        """A large conspicuous thing beside the object that belongs to nothing."""
+        middle = self.side / 2
+        away = min(stage.radius, middle) + self.side * rng.uniform(0.25, 0.5)
+        where = _around(rng, (middle, middle), away)
+        size = self.side * rng.uniform(0.15, 0.4)
+        body = self.shapes.draw_rule(rng)(rng, size, where, self.side)
+        glow = blur(body * (1 - stage.crowd), rng.uniform(0.5, 3))
+        colour = draw_colour(rng)[:, None, None]
+        return over(canvas, colour, glow * np.float32(rng.uniform(0.3, 1.0)))
+
+    def _pasted(self, rng: np.random.Generator) -> Composite:
+        """A real object, its colours changed, in front of another ground."""
+        image, fine, is_patch = self._cut_out(rng)
+        if rng.random() < 0.5:
+            _, canvas = self._ground(rng)
+        else:
+            canvas, _, _ = self._cut_out(rng)
+            canvas = augment(rng, canvas, _RECOLOUR)
+        # Labels are off by a pixel: the outermost one would carry the old ground along.
+        inner = signed_distance(fine) - np.float32(rng.uniform(0.3, 1.3))
+        alpha = np.clip(inner + np.float32(0.5), 0, 1)
+        soft = blur(alpha, rng.uniform(0.35, 0.9))
+        recoloured = augment(rng, image, _RECOLOUR)
+        others = np.zeros_like(alpha)
+        if rng.random() < 0.4:  # its twin beside it
+            dy, dx = _around(rng, (0.0, 0.0), rng.uniform(0.3, 0.8) * self.side)
+            step = round(dy), round(dx)
+            twin = moved(soft, *step) * (1 - alpha)
+            twin_surface = np.roll(recoloured, step, (1, 2))
+            canvas = over(canvas, twin_surface, twin)
+            others = moved(alpha, *step)
+        if rng.random() < 0.2:
+            canvas = canvas * shade_of_shadow(rng, alpha, 12.0)
+        canvas = over(canvas, recoloured, soft)
+        mask = alpha > 0.5
+        return Composite(canvas, mask, (others > 0.5) & ~mask, is_patch)
+
+    def _cut_out(self, rng: np.random.Generator) -> tuple[Surface, Mask, bool]:
+        """A window on a labelled object of any set."""
+        pictures = self.sets[int(rng.integers(len(self.sets)))]
+        picture = pictures[int(rng.integers(len(pictures)))]
+        thing = picture.things[int(rng.integers(len(picture.things)))]
+        window = draw_window(rng, picture, thing, self.side, _CUT_OUT)
+        image, fine, _, _ = warp_window(picture, window, self.side, thing.label)
+        return image, fine, window.is_patch
 
     def _tissue(self, rng: np.random.Generator) -> Composite:
-        """Cells that fill the picture, with walls, thin lines or mere changes of look."""
-        side = self.side
-        spacing = float(np.exp(rng.uniform(np.log(9), np.log(44)))) * side / 64
-        first, second, owner = _voronoi(rng, side, spacing)
-        fine = owner == owner[side // 2, side // 2]
-        base = self._look(rng, draw_colour(rng))
-        canvas = self._paint(rng, base)
-        n = int(owner.max()) + 1
-        if rng.random() < 0.7:  # each cell its own shade, seldom a strong one
-            spread = float(np.exp(rng.uniform(np.log(0.01), np.log(0.25))))
-            way = draw_contrast(rng, base.colour, 0.5, 0.6) - base.colour
-            shades = rng.normal(0, spread, n).astype(np.float32)
-            shade = blur(shades[owner], rng.uniform(0.4, 1.2))
-            canvas = canvas + 2 * way[:, None, None] * shade
-        if rng.random() < 0.5:  # nuclei
-            core = np.clip(rng.uniform(0.2, 0.5) * spacing - first + 0.5, 0, 1)
-            colour = draw_contrast(rng, base.colour)[:, None, None]
-            has = (rng.random(n) < rng.uniform(0.5, 1.0)).astype(np.float32)[owner]
-            canvas = _over(canvas, colour, blur((core * has).astype(np.float32), 0.7))
-        if rng.random() < 0.85 or base.kind == "flat":
-            width = rng.uniform(0.5, 0.08 * spacing + 1.2)
-            wall = np.clip(width - (second - first) / 2 + 0.5, 0, 1)
-            colour = draw_contrast(rng, base.colour, 0.08, 0.7)[:, None, None]
-            amount = np.float32(rng.uniform(0.5, 1))
-            if rng.random() < 0.4:  # walls that fade in places
-                fade = np.clip(0.8 + 0.5 * random_field(rng, side), 0, 1)
-                wall = wall * fade
-            soft = blur(wall.astype(np.float32), rng.uniform(0.3, 1.4))
-            canvas = _over(canvas, colour, soft * amount)
-            is_wall_apart = rng.random() < 0.3  # the labels stop at the wall
-            if is_wall_apart:
-                fine = fine & (wall < 0.5)
-        others = owner != owner[side // 2, side // 2]
-        canvas = canvas + np.float32(rng.normal(0, 0.05)) * ramp(rng, side)
-        return Composite(canvas.astype(np.float32), fine, others & ~fine, False)
+        look = self._look(rng, draw_colour(rng))
+
+        def paint_like(colour: npt.NDArray[np.float32]) -> Surface:
+            return self._paint(rng, self._look(rng, colour))
+
+        image, fine, others = draw_tissue(
+            rng, self._paint(rng, look), look.colour, paint_like
+        )
+        return Composite(image, fine, others & ~fine, False)
 
 
-def _voronoi(
-    rng: np.random.Generator, side: int, spacing: float
-) -> tuple[Coverage, Coverage, npt.NDArray[np.int64]]:
-    """Distance to the nearest and second nearest seed, and the nearest one's index."""
-    n = int(np.ceil((side + 4 * spacing) / spacing))
-    start = side / 2 - spacing * (n // 2)
-    line = start + spacing * np.arange(n)
-    seeds = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
-    seeds = seeds + rng.normal(0, rng.uniform(0.1, 0.35) * spacing, seeds.shape)
-    near = np.all((seeds > -1.6 * spacing) & (seeds < side + 1.6 * spacing), axis=1)
-    seeds = seeds[near].astype(np.float32)
-    stretch = np.float32(np.exp(rng.uniform(0, 0.7)))
-    y, x = grid(side)
-    bend = np.float32(rng.uniform(0, 0.12) * spacing)
-    cells = max(3, min(16, int(3 * side / spacing)))
-    y = y + bend * enlarge(rng.standard_normal((cells, cells), dtype=np.float32), side)
-    x = x + bend * enlarge(rng.standard_normal((cells, cells), dtype=np.float32), side)
-    angle = rng.uniform(0, np.pi)
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    middle = np.float32(side / 2)
-    u, v = (
-        (x - middle) * cos + (y - middle) * sin,
-        (y - middle) * cos - (x - middle) * sin,
-    )
-    seeds -= middle
-    # Seeds are laid on the turned and stretched plane, so cells come elongated too.
-    away = np.sqrt(
-        (u[None] / stretch - seeds[:, 1, None, None]) ** 2
-        + (v[None] - seeds[:, 0, None, None]) ** 2
-    )
-    owner = away.argmin(axis=0)
-    first, second = np.partition(away, 1, axis=0)[:2]
-    return first, second, owner
+_CUT_OUT = WindowOptions(patch=0.25)
+_RECOLOUR = AugmentOptions(
+    grey=0.2, uneven_light=0.1, blur=0.1, compression=0, noise=0, single_hue=0
+)
 
 
-def _over(canvas: Surface, surface: Surface, alpha: Coverage) -> Surface:
-    """Lay a surface over the canvas where alpha is 1."""
-    result: Surface = canvas + (surface - canvas) * alpha
-    return result
-
-
-def _cast_shadow(
-    rng: np.random.Generator, canvas: Surface, alpha: Coverage, radius: float
-) -> Surface:
-    """Darken the ground beside the object."""
-    reach = min(radius, 20) * rng.uniform(0.15, 0.7)
+def _around(
+    rng: np.random.Generator, centre: tuple[float, float], away: float
+) -> tuple[float, float]:
+    """A point at a distance, in a random direction."""
     angle = rng.uniform(0, 2 * np.pi)
-    dy, dx = round(reach * np.sin(angle)), round(reach * np.cos(angle))
-    side = alpha.shape[0]
-    rows = np.clip(np.arange(side) - dy, 0, side - 1)
-    columns = np.clip(np.arange(side) - dx, 0, side - 1)
-    shade = blur(alpha[rows][:, columns], rng.uniform(0.5, 3))
-    return canvas * (1 - np.float32(rng.uniform(0.15, 0.7)) * shade)
+    return (
+        centre[0] + away * float(np.sin(angle)),
+        centre[1] + away * float(np.cos(angle)),
+    )
 
 
-def _relief(rng: np.random.Generator, crowd: Coverage) -> Coverage:
-    """Light from one side on raised bodies, as interference contrast shows them."""
-    soft = blur(crowd, rng.uniform(0.8, 1.8))
-    dy, dx = np.gradient(soft)
-    angle = rng.uniform(0, 2 * np.pi)
-    result: Coverage = (np.sin(angle) * dy + np.cos(angle) * dx).astype(np.float32) * 3
-    return result
+def _signed(rng: np.random.Generator, low: float, high: float) -> np.float32:
+    return np.float32(rng.uniform(low, high) * (1 if rng.random() < 0.5 else -1))
 
 
 def _reduced_and_enlarged(made: Composite) -> Composite:
     """As a tiny object looks when it is shown at twice its size."""
-    side = made.fine.shape[0]
-
-    def halve(array: Surface) -> Surface:
-        half: Surface = array.reshape(
-            *array.shape[:-2], side // 2, 2, side // 2, 2
-        ).mean(axis=(-3, -1))
-        return half
-
-    def double(array: Surface) -> Surface:
-        rows = np.clip((np.arange(side) + 0.5) / 2 - 0.5, 0, side // 2 - 1)
-        low = np.minimum(rows.astype(int), side // 2 - 2)
-        part = (rows - low).astype(np.float32)
-        tall = (
-            array[..., low, :] * (1 - part[:, None])
-            + array[..., low + 1, :] * part[:, None]
-        )
-        wide: Surface = tall[..., low] * (1 - part) + tall[..., low + 1] * part
-        return wide
 
     def small(mask: Mask) -> Mask:
-        reduced = (halve(mask.astype(np.float32)) >= 0.5).astype(np.float32)
-        result: Mask = double(reduced) >= 0.5
+        reduced = halve(mask.astype(np.float32)) >= 0.5
+        result: Mask = double(reduced.astype(np.float32)) >= 0.5
         return result
 
     fine = small(made.fine)
-    if np.count_nonzero(fine) < 12:
+    if not 12 <= np.count_nonzero(fine) <= fine.size - 40:
         return made
-    others = small(made.others) & ~fine
-    return made._replace(image=double(halve(made.image)), fine=fine, others=others)
+    image = double(halve(made.image))
+    return made._replace(image=image, fine=fine, others=small(made.others) & ~fine)

@@ -111,9 +111,13 @@ class Samples:
                 + "."
             )
         self.share = share / share.sum()
-        flat = [picture for _, pictures in self.sets for picture in pictures]
         shapes = ShapeMaker([_shapes(pictures) for _, pictures in self.sets])
-        self.composer = Composer(flat, shapes, window, self.options.composites)
+        self.composer = Composer(
+            [pictures for _, pictures in self.sets],
+            shapes,
+            window,
+            self.options.composites,
+        )
 
     def sample(self, index: int) -> tuple[Image, Mask, Mask]:
         """Make one sample.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from napari_segrefiner.training.fields import enlarge, grid, random_field
+from napari_segrefiner.training.fields import enlarge, grid
 from napari_segrefiner.training.pictures import Picture, Thing
 from napari_segrefiner.training.windows import Mask, Window, draw_turn, warp_mask
 
@@ -19,6 +20,19 @@ Coverage = npt.NDArray[np.float32]
 OVERSAMPLING = 4
 #: Stored label shapes have at most this side, px.
 MAX_STORED = 128
+
+
+class Rule(Protocol):
+    """Draws a shape of its kind: other details each time, `radius` px about `centre`."""
+
+    def __call__(
+        self,
+        rng: np.random.Generator,
+        radius: float,
+        centre: tuple[float, float],
+        side: int,
+    ) -> Coverage:
+        """Coverage of a window of `side` px; the centre (y, x) may lie outside."""
 
 
 def label_shape(picture: Picture, thing: Thing) -> Mask:
@@ -43,8 +57,8 @@ class ShapeMaker:
     def __init__(self, stored: Sequence[Sequence[Mask]]) -> None:
         self.stored = [list(masks) for masks in stored if masks]
 
-    def draw_rule(self, rng: np.random.Generator) -> Callable[..., Coverage]:
-        """A function (rng, radius, centre, side) -> Coverage, of one kind of shape."""
+    def draw_rule(self, rng: np.random.Generator) -> Rule:
+        """Draw a kind of shape; half of the kinds are the label shapes of one set."""
         if self.stored and rng.random() < 0.5:
             masks = self.stored[int(rng.integers(len(self.stored)))]
 
@@ -277,9 +291,3 @@ def keep_largest(coverage: Coverage) -> Coverage:
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     return np.where(pieces == sizes.argmax(), coverage, np.float32(0))
-
-
-def wobbled(rng: np.random.Generator, distance: Coverage, reach: float) -> Coverage:
-    """Coverage of a signed distance whose boundary moves by about `reach` px."""
-    moved = distance + np.float32(reach) * random_field(rng, distance.shape[0])
-    return np.clip(moved + np.float32(0.5), 0, 1)

@@ -164,7 +164,7 @@ def _force(
 
 def brightness_force(rng: np.random.Generator, distance: Grey, scene: Scene) -> Grey:
     """Blurred brightness, standardised along the boundary, of either sign."""
-    grey = blur(scene.grey, rng.uniform(0.7, 2.0))
+    grey = blur(scene.grey, rng.uniform(1.0, 2.5))
     along = grey[np.abs(distance) < 2]
     if along.size == 0:
         return np.zeros_like(distance)
@@ -253,7 +253,9 @@ def hurried_polygon(rng: np.random.Generator, mask: Mask, scene: Scene) -> Mask:
         return mask
     places = (np.arange(n) + rng.uniform(-0.3, 0.3, n)) * len(points) / n
     clicks = points[places.astype(int) % len(points)]
-    off = rng.uniform(0.01, 0.05) * scene.size
+    if rng.random() < 0.4:  # the whole outline is off as well
+        clicks = clicks + rng.normal(0, 0.04 * scene.size, 2)
+    off = rng.uniform(0.01, 0.07) * scene.size
     return fill_polygon(clicks + rng.normal(0, off, clicks.shape), scene.side)
 
 
@@ -396,6 +398,34 @@ def merged_neighbour(rng: np.random.Generator, mask: Mask, scene: Scene) -> Mask
     return result
 
 
+def threshold(rng: np.random.Generator, mask: Mask, scene: Scene) -> Mask:
+    """What a threshold finds around the object, its level more or less well chosen."""
+    grey = blur(scene.grey, rng.uniform(0.5, 1.5))
+    distance = signed_distance(mask)
+    around = (distance < -1) & (distance > -(0.25 * scene.size + 3))
+    if not around.any():
+        return constant_offset(rng, mask, scene)
+    inside, outside = float(grey[mask].mean()), float(grey[around].mean())
+    level = outside + rng.uniform(0.2, 0.8) * (inside - outside)
+    found = (grey > level) if inside > outside else (grey < level)
+    found &= distance > -(rng.uniform(0.05, 0.3) * scene.size + 2)
+    if rng.random() < 0.6:
+        found = ndimage.binary_fill_holes(found)
+    found = _touching(found, mask)
+    return found if iou(found, scene.fine) >= 0.4 else smooth_offset(rng, mask, scene)
+
+
+def _touching(found: Mask, mask: Mask) -> Mask:
+    """The piece of `found` that shares most pixels with `mask`."""
+    pieces, n = ndimage.label(found)
+    if n < 2:
+        return found
+    shared = np.bincount(pieces[mask], minlength=n + 1)
+    shared[0] = 0
+    result: Mask = pieces == shared.argmax()
+    return result
+
+
 #: Single damages as hurried people and simple programs make them.
 PLAIN: dict[str, Damage] = {
     "constant_offset": constant_offset,
@@ -405,4 +435,5 @@ PLAIN: dict[str, Damage] = {
     "holes_and_blobs": holes_and_blobs,
     "staircase": staircase,
     "smoothing": smoothing,
+    "threshold": threshold,
 }

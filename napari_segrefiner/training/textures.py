@@ -15,6 +15,8 @@ from napari_segrefiner.training.windows import reflect
 #: (3, S, S) float32, channels first.
 Surface = npt.NDArray[np.float32]
 KINDS = ("crop", "noise", "stripes", "speckle", "flat")
+#: Cumulative shares of the kinds.
+SHARES = np.cumsum((0.5, 0.2, 0.08, 0.1, 0.12))[:-1]
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ def draw_look(
     rng: np.random.Generator, colour: npt.NDArray[np.float32], n_pictures: int
 ) -> Look:
     """Draw the pattern around a given mean colour."""
-    kinds = KINDS if n_pictures else KINDS[1:]
-    chances = (0.5, 0.2, 0.08, 0.1, 0.12) if n_pictures else (0.4, 0.16, 0.2, 0.24)
-    kind = kinds[int(rng.choice(len(kinds), p=chances))]
+    kind = KINDS[int(np.searchsorted(SHARES, rng.random(), side="right"))]
+    if kind == "crop" and not n_pictures:
+        kind = "noise"
     is_grey = rng.random() < 0.5
     tint = np.ones(3) if is_grey else 1 + rng.normal(0, 0.6, 3)
     return Look(
