@@ -15,20 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_segrefiner.errors import ModelError
+from napari_segrefiner.likelihood import likelihood_maps
 from napari_segrefiner.network_config import SMALL, NetworkConfig
 
-__all__ = ["SMALL", "DenoisingUNet", "NetworkConfig", "colour_likelihood"]
+__all__ = ["SMALL", "DenoisingUNet", "NetworkConfig"]
 
 IMAGE_CHANNELS = 3
 INPUT_CHANNELS = IMAGE_CHANNELS + 1
 HEAD_CHANNELS = 8  # full-size channels of the unfolded head (RECIPE 2)
 HEAD_WIDTH = 16
-
-BINS = 24  # of each colour histogram, over +-SPAN standard deviations (RECIPE 8)
-SPAN = 3.0
-PRIOR = 2.0  # pixels added to each bin, so that rare colours say little
-MAX_LOG_RATIO = 3.0
-MIN_VARIANCE_SHARE = 0.01
 
 
 class GroupNorm(nn.GroupNorm):
@@ -169,7 +164,7 @@ class DenoisingUNet(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        inputs = INPUT_CHANNELS + (config.stem == "colour_likelihood")
+        inputs = INPUT_CHANNELS + config.n_maps
         folded = inputs * config.unshuffle**2
         self.time_embed = nn.Embedding(config.steps, _embedding_width(config))
         self.input_blocks = nn.ModuleList()
@@ -244,7 +239,7 @@ class DenoisingUNet(nn.Module):
         index : (N,) int64 tensor
             Step index i of each sample, 0 (nearly fine) to 5 (all coarse).
         map_scale : (N,) float tensor, optional
-            Factor on the colour likelihood of each sample; training hides it at times.
+            Factor on the likelihood maps of each sample; training hides them at times.
 
         Returns
         -------
@@ -262,11 +257,15 @@ class DenoisingUNet(nn.Module):
                 f"multiples of {multiple} px are expected."
             )
             raise ModelError(message)
-        if self.config.stem == "colour_likelihood":
-            likelihood = colour_likelihood(x[:, :IMAGE_CHANNELS], x[:, IMAGE_CHANNELS:])
+        if self.config.n_maps:
+            maps = likelihood_maps(
+                x[:, :IMAGE_CHANNELS],
+                x[:, IMAGE_CHANNELS:],
+                is_local=self.config.stem == "local_likelihood",
+            )
             if map_scale is not None:
-                likelihood = likelihood * map_scale[:, None, None, None]
-            x = torch.cat([x, likelihood.to(x.dtype)], dim=1)
+                maps = maps * map_scale[:, None, None, None]
+            x = torch.cat([x, maps.to(x.dtype)], dim=1)
         embedding = self.time_embed(index)
         h = F.pixel_unshuffle(x, self.config.unshuffle)
         joined: list[Tensor] = []
@@ -286,79 +285,6 @@ class DenoisingUNet(nn.Module):
         """Name and shape of every tensor of the state dict."""
         for name, tensor in self.state_dict().items():
             yield name, tuple(tensor.shape)
-
-
-@torch.no_grad()
-def colour_likelihood(image: Tensor, mask: Tensor) -> Tensor:
-    """How likely each pixel's colour is inside the mask, against outside of it.
-
-    Colours are turned to their principal components; for each, a histogram inside and
-    one outside the mask are compared, and the log ratios are added up (naive Bayes).
-
-    Parameters
-    ----------
-    image : (N, 3, H, W) float tensor
-        In any normalisation: gain and offset of the colours do not matter.
-    mask : (N, 1, H, W) float tensor in [0, 1]
-
-    Returns
-    -------
-    (N, 1, H, W) float32 tensor in [-3, 3]
-        Positive where the colour speaks for the inside.
-    """
-    n, _, height, width = image.shape
-    with torch.autocast(image.device.type, enabled=False):
-        components, weight = _principal_components(image.float().flatten(2))
-        position = ((components + SPAN) * (BINS / (2 * SPAN)) - 0.5).clamp_(0, BINS - 1)
-        low = position.floor().clamp_(max=BINS - 2)
-        share = position - low  # of the upper of the two nearest bins
-        row = torch.arange(3 * n, device=image.device).reshape(n, 3, 1) * BINS
-        low_bin = (low.long() + row).flatten()
-        inside = mask.float().flatten(2).expand_as(share)
-        counts = torch.stack(
-            [
-                _histogram(low_bin, share, inside, 3 * n),
-                _histogram(low_bin, share, 1 - inside, 3 * n),
-            ]
-        )
-        smooth = F.conv1d(
-            F.pad(counts, (1, 1), mode="replicate").reshape(-1, 1, BINS + 2),
-            counts.new_tensor([[[0.25, 0.5, 0.25]]]),
-        ).reshape(counts.shape)
-        density = smooth + PRIOR
-        density = density / density.sum(dim=2, keepdim=True)
-        log_ratio = (density[0].log() - density[1].log()) * weight.reshape(-1, 1)
-        table = log_ratio.flatten()
-        lower, upper = table[low_bin], table[low_bin + 1]
-        per_component = lower.lerp(upper, share.flatten()).reshape(n, 3, -1)
-        total = per_component.sum(dim=1).clamp_(-MAX_LOG_RATIO, MAX_LOG_RATIO)
-    return total.reshape(n, 1, height, width)
-
-
-def _principal_components(colours: Tensor) -> tuple[Tensor, Tensor]:
-    """Standardised principal components of colours, both (N, 3, P), and which count.
-
-    The second value, (N, 3), is 1 for a component with at least 1 % of the variance, so
-    that the noise between the equal channels of a grey picture says nothing.
-    """
-    centred = colours - colours.mean(dim=2, keepdim=True)
-    covariance = centred @ centred.transpose(1, 2) / colours.shape[2]
-    # 3 x 3 matrices: on the CPU, since not every device can decompose them
-    variance, axes = torch.linalg.eigh(covariance.cpu())
-    variance, axes = variance.to(colours.device), axes.to(colours.device)
-    total = variance.sum(dim=1, keepdim=True)
-    is_used = variance > MIN_VARIANCE_SHARE * total
-    scale = torch.where(is_used, variance.clamp_min(1e-12).rsqrt(), 0.0)
-    return (axes * scale[:, None, :]).transpose(1, 2) @ centred, is_used.float()
-
-
-def _histogram(low_bin: Tensor, share: Tensor, weight: Tensor, rows: int) -> Tensor:
-    """Soft histograms (rows, BINS): a value is split between its two nearest bins."""
-    counts = torch.zeros(rows * BINS, dtype=share.dtype, device=share.device)
-    upper = (share * weight).flatten()
-    counts.scatter_add_(0, low_bin, weight.flatten() - upper)
-    counts.scatter_add_(0, low_bin + 1, upper)
-    return counts.reshape(rows, BINS)
 
 
 def _norm(channels: int, config: NetworkConfig) -> GroupNorm:

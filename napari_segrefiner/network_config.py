@@ -7,6 +7,9 @@ from typing import Literal
 
 from napari_segrefiner.errors import ModelError
 
+#: Maps that each stem adds to the input.
+STEM_MAPS = {"plain": 0, "colour_likelihood": 1, "local_likelihood": 2}
+
 MAX_LEVELS, MAX_WIDTH, MAX_BLOCKS = 10, 4096, 16
 
 
@@ -37,8 +40,9 @@ class NetworkConfig:
         ``conv3x3``: the published blocks; ``light``: 2x2 down, 1x1 before enlarging.
     head : {"plain", "full_resolution"}
         ``full_resolution`` unfolds to the input's pixels and looks at the input again.
-    stem : {"plain", "colour_likelihood"}
-        ``colour_likelihood`` adds a map of how likely each colour is inside the mask.
+    stem : {"plain", "colour_likelihood", "local_likelihood"}
+        ``colour_likelihood`` adds a map of how likely each colour is inside the mask,
+        ``local_likelihood`` that map and one from the colours near each place.
     steps : int
         Levels of the diffusion that the embedding knows (T).
     """
@@ -54,7 +58,7 @@ class NetworkConfig:
     unshuffle: int = 1
     resampling: Literal["conv3x3", "light"] = "conv3x3"
     head: Literal["plain", "full_resolution"] = "plain"
-    stem: Literal["plain", "colour_likelihood"] = "plain"
+    stem: Literal["plain", "colour_likelihood", "local_likelihood"] = "plain"
     steps: int = 6
 
     def __post_init__(self) -> None:
@@ -70,7 +74,7 @@ class NetworkConfig:
             and _is_count(self.embedding + 1, 4 * MAX_WIDTH)
             and self.resampling in ("conv3x3", "light")
             and self.head in ("plain", "full_resolution")
-            and self.stem in ("plain", "colour_likelihood")
+            and self.stem in STEM_MAPS
         )
         if not is_bounded:
             message = (
@@ -79,6 +83,11 @@ class NetworkConfig:
                 "more up than down."
             )
             raise ModelError(message)
+
+    @property
+    def n_maps(self) -> int:
+        """Likelihood maps that the network sees beside image and mask."""
+        return STEM_MAPS[self.stem]
 
     @property
     def multiple(self) -> int:
@@ -91,7 +100,7 @@ def _is_count(value: object, most: int) -> bool:
     return isinstance(value, int) and 1 <= value <= most
 
 
-#: The default model's network (RECIPE 2 and 8).
+#: The default model's network.
 SMALL = NetworkConfig(
     widths=(32, 64, 128, 160),
     blocks_down=1,
@@ -103,5 +112,5 @@ SMALL = NetworkConfig(
     unshuffle=2,
     resampling="light",
     head="full_resolution",
-    stem="colour_likelihood",
+    stem="local_likelihood",
 )

@@ -1,7 +1,8 @@
-"""The network: names, golden outputs, and what the colour likelihood says."""
+"""The network: names, golden outputs, and what it must not depend on."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,12 +10,7 @@ import pytest
 import torch
 
 from napari_segrefiner.errors import ModelError
-from napari_segrefiner.network import (
-    SMALL,
-    DenoisingUNet,
-    NetworkConfig,
-    colour_likelihood,
-)
+from napari_segrefiner.network import SMALL, DenoisingUNet, NetworkConfig
 from tests import golden
 
 MAX_ABS, MEAN_ABS = 1e-3, 1e-4
@@ -130,42 +126,17 @@ def test_a_sample_does_not_depend_on_its_neighbours_in_the_batch(small):
     torch.testing.assert_close(together[1:2], alone, atol=2e-5, rtol=0)
 
 
-class TestColourLikelihood:
-    def scene(self, inside: tuple[float, float, float]) -> tuple:
-        """A square of one colour on another, and a mask that is shifted by 4 px."""
-        truth = torch.zeros(1, 1, 48, 48)
-        truth[..., 12:36, 12:36] = 1
-        mask = truth.roll((4, 4), (2, 3))
-        colour = torch.tensor(inside)[None, :, None, None]
-        image = torch.full((1, 3, 48, 48), 0.4) * (1 - truth) + colour * truth
-        return image + 0.01 * torch.randn(image.shape), truth, mask
-
-    @pytest.mark.parametrize("inside", [(0.9, 0.9, 0.9), (0.1, 0.4, 0.4)])
-    def test_is_positive_exactly_on_the_coloured_object(self, inside):
-        image, truth, mask = self.scene(inside)
-        likelihood = colour_likelihood(image, mask)
-        assert ((likelihood > 0).float() == truth).float().mean() > 0.98
-
-    def test_does_not_depend_on_gain_and_offset(self):
-        image, _, mask = self.scene((0.9, 0.2, 0.5))
-        shown = colour_likelihood(image * 3.0 - 7.0, mask)
-        torch.testing.assert_close(
-            shown, colour_likelihood(image, mask), atol=2e-3, rtol=0
-        )
-
-    def test_says_nothing_about_a_flat_picture(self):
-        mask = self.scene((0.9, 0.9, 0.9))[2]
-        flat = torch.full((1, 3, 48, 48), 0.3)
-        likelihood = colour_likelihood(flat, mask)
-        assert torch.isfinite(likelihood).all()
-        assert likelihood.std() < 1e-6
-
-    def test_can_be_hidden_from_single_samples(self, small):
-        image, _, mask = self.scene((0.9, 0.2, 0.5))
-        x = torch.cat([image, mask], dim=1).repeat(2, 1, 1, 1)
-        index = torch.tensor([5, 5])
-        with torch.inference_mode():
-            shown = small(x, index)
-            half = small(x, index, map_scale=torch.tensor([1.0, 0.0]))
-        torch.testing.assert_close(half[0], shown[0], atol=1e-5, rtol=0)
-        assert (half[1] - shown[1]).abs().max() > 1e-4
+@pytest.mark.parametrize("stem", ["colour_likelihood", "local_likelihood"])
+@torch.inference_mode()
+def test_likelihood_maps_can_be_hidden_from_single_samples(stem):
+    torch.manual_seed(0)
+    network = DenoisingUNet(dataclasses.replace(SMALL, stem=stem)).eval()
+    x = torch.rand(1, 4, 48, 48)
+    x[:, 3] = 0
+    x[:, 3, 12:36, 12:36] = 1
+    x[:, 0] += x[:, 3]
+    x, index = x.repeat(2, 1, 1, 1), torch.tensor([5, 5])
+    shown = network(x, index)
+    half = network(x, index, map_scale=torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(half[0], shown[0], atol=1e-5, rtol=0)
+    assert (half[1] - shown[1]).abs().max() > 1e-4
