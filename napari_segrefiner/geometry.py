@@ -71,6 +71,21 @@ class Box(NamedTuple):
         """The box moved by (dy, dx) pixels."""
         return Box(self.y0 + dy, self.x0 + dx, self.y1 + dy, self.x1 + dx)
 
+    def shift_inside(self, shape: tuple[int, int]) -> Box:
+        """Move the box as little as possible to lie inside an array of `shape`.
+
+        A box larger than the array starts at its first row or column.
+
+        Examples
+        --------
+        >>> Box(-2, 5, 2, 9).shift_inside((10, 8))
+        Box(y0=0, x0=4, y1=4, x1=8)
+        """
+        height, width = shape
+        y0 = max(min(self.y0, height - self.height), 0)
+        x0 = max(min(self.x0, width - self.width), 0)
+        return self.shift(y0 - self.y0, x0 - self.x0)
+
     def union(self, other: Box) -> Box:
         """The smallest box that holds both."""
         return Box(

@@ -1,9 +1,10 @@
-"""The sample: photographed coins, a truth to measure against, and coarse masks of them.
+"""The sample: photographed coins, a truth to measure against, and coarse masks.
 
 The photograph comes with scikit-image (Brooklyn Museum, no known copyright
-restrictions). The truth is a classical segmentation, good to about a pixel and not drawn
-by hand: a watershed of the Sobel gradient, grown from what is surely background or surely
-coin. The coarse masks are what somebody in a hurry draws: seven clicks around each coin.
+restrictions). The truth is a classical segmentation, good to about a pixel and not
+drawn by hand: a watershed of the Sobel gradient, grown from what is surely background
+or surely coin. The coarse masks are what somebody in a hurry draws: seven clicks around
+each coin.
 """
 
 from __future__ import annotations
@@ -78,14 +79,15 @@ def outline_coins(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
         Labels 1..n in reading order of their first pixels.
     """
     from scipy import ndimage
-    from skimage import filters, measure, morphology, segmentation
+    from skimage import filters, measure, segmentation
+    from skimage.morphology import disk
 
     markers = np.zeros(image.shape, np.int32)
     markers[image < SURE_BACKGROUND] = 1
     markers[image > SURE_COIN] = 2
     coin = segmentation.watershed(filters.sobel(image), markers) == 2
     coin = ndimage.binary_fill_holes(coin)
-    coin = ndimage.binary_opening(coin, morphology.disk(OPENING))
+    coin = ndimage.binary_opening(coin, disk(OPENING))
     labels: npt.NDArray[Any] = measure.label(coin, connectivity=1)
     return labels.astype(np.uint16)
 
