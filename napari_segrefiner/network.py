@@ -223,7 +223,7 @@ class DenoisingUNet(nn.Module):
     def _stage(self, c_in: int, c_out: int, level: int) -> Stage:
         """A residual block, followed by attention on the levels that have it."""
         layers: list[nn.Module] = [ResBlock(c_in, c_out, self.config)]
-        if 2**level in self.config.attention_strides:
+        if self.config.has_attention(level):
             layers.append(Attention(c_out, self.config))
         return Stage(*layers)
 

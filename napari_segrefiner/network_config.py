@@ -68,6 +68,7 @@ class NetworkConfig:
             and all(_is_count(width, MAX_WIDTH) for width in self.widths)
             and all(_is_count(n, MAX_BLOCKS) for n in (self.blocks_down, self.heads))
             and _is_count(self.blocks_up, self.blocks_down + 1)
+            and isinstance(self.attention_strides, tuple)
             and _is_count(self.unshuffle, MAX_BLOCKS)
             and _is_count(self.steps, 1000)
             and _is_count(self.groups + 1, MAX_WIDTH)
@@ -83,6 +84,22 @@ class NetworkConfig:
                 "more up than down."
             )
             raise ModelError(message)
+        attended = [w for i, w in enumerate(self.widths) if self.has_attention(i)]
+        if self.middle_attention:
+            attended.append(self.widths[-1])
+        is_divisible = not any(width % self.heads for width in attended) and not (
+            self.groups and any(width % self.groups for width in self.widths)
+        )
+        if not is_divisible:
+            message = (
+                f"The network {self} cannot be built; widths that its groups and, where "
+                "attention is, its heads divide are expected."
+            )
+            raise ModelError(message)
+
+    def has_attention(self, level: int) -> bool:
+        """Whether the blocks of a level, counted from the finest, have attention."""
+        return 2**level in self.attention_strides
 
     @property
     def n_maps(self) -> int:

@@ -109,6 +109,10 @@ def test_sides_that_do_not_fit_are_refused(small):
         {"heads": 0},
         {"stem": "surprise"},
         {"steps": "many"},
+        {"attention_strides": 16},
+        {"widths": (128, 126), "attention_strides": (2,)},
+        {"widths": (126,), "attention_strides": ()},
+        {"groups": 3},
     ],
 )
 def test_networks_that_cannot_be_built_are_refused(wrong):

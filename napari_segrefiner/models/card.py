@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from napari_segrefiner.errors import ModelError
 from napari_segrefiner.network_config import NetworkConfig
 from napari_segrefiner.options import PUBLISHED, RefineOptions
 
 Normalisation = Literal["imagenet", "window"]
+
+#: Largest side in pixels that a card may ask of the network's grid.
+MAX_GRID = 4096
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,17 @@ class Grids:
     largest: int = 128
     multiple: int = 16
     enlarge: float = 2.0
+
+    def __post_init__(self) -> None:
+        sides = (self.base, self.largest, self.multiple)
+        is_usable = (
+            all(isinstance(side, int) and 1 <= side <= MAX_GRID for side in sides)
+            and isinstance(self.enlarge, int | float)
+            and 1 <= self.enlarge <= MAX_GRID
+        )
+        if not is_usable:
+            msg = f"{self} cannot be used; sides from 1 to {MAX_GRID} px are expected."
+            raise ModelError(msg)
 
 
 @dataclass(frozen=True)
@@ -52,7 +66,8 @@ class ModelCard:
 
     ``normalisation`` is ``imagenet`` (SPEC 2.6) or ``window`` (RECIPE 2). ``data``,
     ``recipe`` and ``metrics`` are free JSON for readers. ``sha256`` of the weight file
-    is known only to the JSON beside it.
+    is known only to the JSON beside it. ``source`` says where the weights come from,
+    ``citation`` what to cite.
     """
 
     name: str
@@ -66,7 +81,25 @@ class ModelCard:
     recipe: Any = None
     metrics: Any = None
     limits: str = ""
+    source: str = ""
+    citation: str = ""
     sha256: str = ""
+
+    def __post_init__(self) -> None:
+        texts = ("name", "description", "licence", "limits", "source", "citation")
+        for name in (*texts, "sha256"):
+            if not isinstance(getattr(self, name), str):
+                msg = (
+                    f"The card's {name} is {getattr(self, name)!r}; a text is expected."
+                )
+                raise ModelError(msg)
+        known = get_args(Normalisation)
+        if self.normalisation not in known:
+            msg = (
+                f"The card's normalisation is {self.normalisation!r}; one of "
+                f"{', '.join(known)} is expected."
+            )
+            raise ModelError(msg)
 
     def to_json(self) -> str:
         """JSON text with sorted keys."""
@@ -81,7 +114,13 @@ class ModelCard:
             entries["grids"] = Grids(**entries.get("grids", {}))
             entries["defaults"] = Defaults(**entries.get("defaults", {}))
             return cls(**entries)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,  # brackets nested by the thousand
+        ) as error:
             msg = (
                 f"The model's card cannot be read ({error}); a card as JSON with name, "
                 "description, licence and network is expected."

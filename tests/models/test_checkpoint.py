@@ -179,3 +179,28 @@ def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path, monkeypatch):
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     with pytest.raises(ModelError, match="no model 'nonsense'; choose"):
         load_model("nonsense")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": 3},
+        {"licence": None},
+        {"normalisation": "surprise"},
+        {"grids": {"base": 0}},
+        {"grids": {"largest": 10**9}},
+        {"grids": {"enlarge": 0.0}},
+        {"network": {"groups": 7}},
+    ],
+)
+def test_cards_with_unusable_values_are_refused(card, wrong):
+    entries = json.loads(card.to_json())
+    for name, value in wrong.items():
+        entries[name] = entries[name] | value if isinstance(value, dict) else value
+    with pytest.raises(ModelError, match="expected"):
+        ModelCard.from_json(json.dumps(entries))
+
+
+def test_a_card_nested_without_end_is_refused():
+    with pytest.raises(ModelError, match="cannot be read"):
+        ModelCard.from_json("[" * 200_000)
