@@ -26,9 +26,9 @@ class ObjectReport:
 
     ``status``: refined; unchanged (the result equals the coarse mask); held (a guard
     kept the coarse mask); kept (it would have vanished); skipped (not chosen or too
-    small). ``area_before``, ``area_after`` in pixels, ``iou`` of coarse and refined mask
-    in [0, 1], ``uncertainty`` and ``undecided_share`` in [0, 1] (SPEC 1.7; NaN when
-    skipped), ``box`` of the coarse object (half-open y0, x0, y1, x1).
+    small). ``area_before``, ``area_after`` in pixels, ``iou`` of coarse and refined
+    mask in [0, 1], ``uncertainty`` and ``undecided_share`` in [0, 1] (SPEC 1.7; NaN
+    when skipped), ``box`` of the coarse object (half-open y0, x0, y1, x1).
     """
 
     id: int

@@ -74,7 +74,7 @@ class Picture:
         Two channels are joined by their mean as the third; more than three are mixed to
         one grey plane.
         """
-        planes = np.stack(
+        planes: npt.NDArray[np.float32] = np.stack(
             [
                 _stretch(self._plane(channel)[box.slices], low, high)
                 for channel, (low, high) in zip(self.channels, self.limits, strict=True)
@@ -83,7 +83,7 @@ class Picture:
         if len(planes) == 2:
             return np.concatenate([planes, planes.mean(axis=0, keepdims=True)])
         if len(planes) > 3:
-            return planes.mean(axis=0, keepdims=True)
+            planes = planes.mean(axis=0, keepdims=True)
         return planes
 
     def _plane(self, channel: int) -> npt.NDArray[Any]:
@@ -197,7 +197,9 @@ def _stretch(
     precise = np.float32 if values.dtype.itemsize <= 2 else np.float64
     # Clipped first, for the infinities, and afterwards, for the last digit.
     clipped = np.clip(values.astype(precise), low, high)
-    stretched = ((clipped - low) / (high - low)).astype(np.float32)
+    stretched: npt.NDArray[np.float32] = ((clipped - low) / (high - low)).astype(
+        np.float32
+    )
     np.clip(stretched, 0.0, 1.0, out=stretched)
     if values.dtype.kind == "f":
         np.nan_to_num(stretched, copy=False, nan=0.0)
@@ -209,9 +211,9 @@ def _extremes(plane: npt.NDArray[Any]) -> Limits:
     is_finite = np.isfinite(plane)
     if not is_finite.any():
         return 0.0, 0.0
-    first = plane[np.unravel_index(is_finite.argmax(), plane.shape)]
-    low = plane.min(where=is_finite, initial=first)
-    high = plane.max(where=is_finite, initial=first)
+    first: Any = plane.flat[is_finite.argmax()]
+    low = np.min(plane, where=is_finite, initial=first)
+    high = np.max(plane, where=is_finite, initial=first)
     return _tame(low), _tame(high)
 
 
@@ -238,8 +240,8 @@ def _find_channel_axis(
     message = (
         f"The labels are {_by(shape)} but the image is {_by(image_shape)}"
         f"{'' if wanted == 'auto' else f' with channel axis {wanted!r}'}. Choose the "
-        "image the labels were drawn on, or resample one of them; channels are expected "
-        "on the first or the last axis of the image."
+        "image the labels were drawn on, or resample one of them; channels are "
+        "expected on the first or the last axis of the image."
     )
     raise InputError(message)
 

@@ -1,0 +1,117 @@
+"""The plan of a run: which objects are refined, from which crops, in which batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.core.objects import LabelledObject, choose, find_objects
+from napari_segrefiner.core.resampling import mask_on_grid, to_grid
+
+if TYPE_CHECKING:
+    from napari_segrefiner.core.crops import Crop, CropRule
+    from napari_segrefiner.core.preprocessing import Picture
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One object to refine.
+
+    ``rank`` is its place among them by rising id, as the published code counts.
+    """
+
+    target: LabelledObject
+    crop: Crop
+    rank: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a run knows before it begins.
+
+    Attributes
+    ----------
+    picture : Picture
+    coarse : (Y, X) array of integers >= 0
+    objects : tuple of LabelledObject
+        All of them, by rising id.
+    jobs : tuple of Job
+        Those to refine, in the order of work: equal grids together, small ones first.
+    """
+
+    picture: Picture
+    coarse: npt.NDArray[Any]
+    objects: tuple[LabelledObject, ...]
+    jobs: tuple[Job, ...]
+
+    def mask(self, job: Job) -> Mask:
+        """An object's coarse mask in its crop, as far as that is inside the image."""
+        mask: Mask = self.coarse[job.crop.inside.slices] == job.target.id
+        return mask
+
+    def show(self, batch: Sequence[Job]) -> tuple[npt.NDArray[np.float32], Mask]:
+        """What the network sees of a batch, on its grid.
+
+        Returns
+        -------
+        images : (N, 1 or 3, grid, grid) float32 array in [0, 1]
+        masks : (N, grid, grid) bool array
+        """
+        images = [to_grid(self.picture.read, job.crop) for job in batch]
+        masks = [mask_on_grid(self.mask(job), job.crop) for job in batch]
+        return np.stack(images), np.stack(masks)
+
+
+def make_plan(
+    picture: Picture,
+    coarse: npt.NDArray[Any],
+    rule: CropRule,
+    *,
+    ids: tuple[int, ...],
+    min_area: int,
+) -> Plan:
+    """Find the objects and plan their crops.
+
+    Parameters
+    ----------
+    picture : Picture
+    coarse : (Y, X) array of integers >= 0
+    rule : CropRule
+    ids : tuple of int
+        Labels to refine; none given: all.
+    min_area : int
+        Smaller objects are left as they are, px.
+
+    Raises
+    ------
+    OptionError
+        If there is no object with one of the ids.
+    """
+    height, width = coarse.shape
+    objects = find_objects(coarse)
+    jobs = [
+        Job(target, rule.plan(target.box, (height, width)), rank)
+        for rank, target in enumerate(choose(objects, ids, min_area))
+    ]
+    jobs.sort(key=lambda job: (job.crop.grid, job.rank))
+    return Plan(picture, coarse, tuple(objects), tuple(jobs))
+
+
+def take_batch(
+    jobs: Sequence[Job], start: int, *, max_crops: int, max_pixels: int
+) -> tuple[Job, ...]:
+    """Jobs from `start` on with one grid, as many as the limits allow, at least one."""
+    grid = jobs[start].crop.grid
+    n = max(1, min(max_crops, max_pixels // grid**2))
+    return tuple(job for job in jobs[start : start + n] if job.crop.grid == grid)
+
+
+def n_pixels(jobs: Sequence[Job]) -> int:
+    """Grid pixels of some jobs: the measure of work and of memory."""
+    return sum(job.crop.grid**2 for job in jobs)

@@ -1,0 +1,375 @@
+"""The run: refines every chosen object of a label image and yields what happens."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_segrefiner.core.crops import CropRule
+from napari_segrefiner.core.denoiser import (
+    Denoiser,
+    choose_precision,
+    without_gradients,
+)
+from napari_segrefiner.core.device import (
+    BATCH_PIXELS,
+    OutOfMemory,
+    choose_device,
+    free_memory,
+)
+from napari_segrefiner.core.events import (
+    BatchDone,
+    Event,
+    RefineResult,
+    RunDone,
+    RunStarted,
+    StepDone,
+)
+from napari_segrefiner.core.guards import Guards
+from napari_segrefiner.core.noise import GivenNoise, SeededNoise, check_noise
+from napari_segrefiner.core.objects import check_labels
+from napari_segrefiner.core.plan import Job, Plan, make_plan, n_pixels, take_batch
+from napari_segrefiner.core.preprocessing import normalise, open_picture
+from napari_segrefiner.core.record import make_record
+from napari_segrefiner.core.resampling import transfer
+from napari_segrefiner.core.settle import Settlement
+from napari_segrefiner.diffusion import N_LEVELS, Step, reverse_steps, visit_indices
+from napari_segrefiner.errors import ModelError
+from napari_segrefiner.models.card import resolve
+from napari_segrefiner.models.catalogue import DEFAULT, load_model
+from napari_segrefiner.models.checkpoint import Model
+from napari_segrefiner.options import RefineOptions
+
+if TYPE_CHECKING:
+    from napari_segrefiner.core.keywords import OptionKeywords
+
+Mask = npt.NDArray[np.bool_]
+Noise = SeededNoise | GivenNoise
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+def refine(
+    image: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    model: str | Path | Model = DEFAULT,
+    options: RefineOptions | None = None,
+    noise: npt.NDArray[np.float32] | None = None,
+    **keywords: Unpack[OptionKeywords],
+) -> RefineResult:
+    """Refine the objects of a label image.
+
+    Parameters
+    ----------
+    image : (Y, X), (Y, X, C) or (C, Y, X) array
+        Of bool, integers or floats; grey, RGB(A) or any channels.
+    labels : (Y, X) array
+        Coarse labels: integers >= 0, 0 for the background; bool is one object.
+    model : str, Path or Model
+        A name of the catalogue, a .safetensors file, a model folder or a loaded model.
+    options : RefineOptions, optional
+    noise : (objects, fields, grid, grid) float array in [0, 1), optional
+        Uniforms instead of seeded ones: for each refined object, by rising id, one
+        field for every step but a soft last one.
+    **keywords
+        Fields of :class:`RefineOptions`, such as ``steps=3`` or ``ids=(3, 7)``; they
+        win over `options`.
+
+    Returns
+    -------
+    RefineResult
+        New labels of the same shape and type, a report per object, and the record.
+
+    Raises
+    ------
+    InputError, OptionError, ModelError, DeviceError
+        One sentence each; neither `image` nor `labels` is ever written to.
+
+    Examples
+    --------
+    >>> labels = np.zeros((64, 64), dtype=np.uint8)
+    >>> refine(np.ones((64, 64)), labels).report  # nothing there, nothing to do
+    ()
+    """
+    chosen = dataclasses.replace(options or RefineOptions(), **_as_tuples(keywords))
+    loaded = model if isinstance(model, Model) else load_model(model)
+    for event in Refiner(loaded, chosen).steps(image, labels, noise=noise):
+        if isinstance(event, RunDone):
+            return event.result
+    raise AssertionError  # the last event is RunDone
+
+
+class Refiner:
+    """A model with options, ready to refine.
+
+    Parameters
+    ----------
+    model : Model
+        Its network is moved to the device.
+    options : RefineOptions, optional
+
+    Attributes
+    ----------
+    options : RefineOptions
+        Without None: what the preset and the card say is filled in.
+    device : torch.device
+    precision : {"float32", "bfloat16"}
+
+    Raises
+    ------
+    OptionError, ModelError, DeviceError
+        If options, model and machine do not go together.
+    """
+
+    def __init__(self, model: Model, options: RefineOptions | None = None) -> None:
+        self.model = model
+        self.options = chosen = resolve(options or RefineOptions(), model.card)
+        self.device = choose_device(chosen.device)
+        is_published = chosen.preset == "published"
+        self.precision = choose_precision(
+            chosen.precision, model.network, self.device, is_exact=is_published
+        )
+        self._denoiser = Denoiser(
+            model.network, self.device, self.precision, flips=_known(chosen.flips)
+        )
+        self._rule = CropRule(
+            padding=_known(chosen.padding),
+            min_padding=_known(chosen.min_padding),
+            grid=chosen.grid,
+            grids=model.card.grids,
+            is_published=is_published,
+        )
+        self._rule.check(model.card)
+        self._guards = Guards(
+            pixel_doubt=_known(chosen.pixel_doubt),
+            doubt=_known(chosen.doubt),
+            band=_known(chosen.band),
+        )
+        n_steps = _known(chosen.steps)
+        # The published code cuts the chain off; sub-sampled it ends where it should.
+        self._indices = (
+            visit_indices(N_LEVELS)[:n_steps]
+            if is_published
+            else visit_indices(n_steps)
+        )
+        self._ends_fine = not is_published
+        self._ends_soft = _known(chosen.last) == "soft"
+
+    def steps(
+        self,
+        image: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        *,
+        noise: npt.NDArray[np.float32] | None = None,
+    ) -> Iterator[Event]:
+        """Refine and yield what happens; parameters as for :func:`refine`.
+
+        Close the generator to stop: nothing was written, and nothing is left behind.
+        `labels` must not change while it runs.
+
+        Yields
+        ------
+        Event
+            RunStarted; per batch a StepDone for each step and a BatchDone; RunDone. A
+            batch for which memory ran out begins anew with fewer objects.
+        """
+        plan = self._plan(np.asarray(image), np.asarray(labels))
+        n_fields = len(self._indices) - self._ends_soft
+        if noise is not None:
+            grids = {job.crop.grid for job in plan.jobs}
+            check_noise(noise, len(plan.jobs), n_fields, grids)
+        record = make_record(
+            model=self.model,
+            options=self.options,
+            picture=plan.picture,
+            labels=np.asarray(labels),
+            device=self.device,
+            precision=self.precision,
+            has_given_noise=noise is not None,
+        )
+        yield RunStarted(len(plan.jobs), len(self._indices), record)
+        settlement = Settlement(plan, self._guards)
+        yield from self._refine_all(plan, settlement, noise)
+        report = settlement.finish(closes_gaps=_known(self.options.close_gaps))
+        refined = settlement.canvas.labels.view(np.asarray(labels).dtype)
+        yield RunDone(RefineResult(refined, report, record))
+
+    def _plan(self, image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Plan:
+        coarse = check_labels(labels)
+        height, width = coarse.shape
+        picture = open_picture(
+            image,
+            (height, width),
+            channel_axis=self.options.channel_axis,
+            channels=self.options.channels,
+        )
+        return make_plan(
+            picture,
+            coarse,
+            self._rule,
+            ids=self.options.ids,
+            min_area=_known(self.options.min_area),
+        )
+
+    def _refine_all(
+        self,
+        plan: Plan,
+        settlement: Settlement,
+        noise: npt.NDArray[np.float32] | None,
+    ) -> Iterator[Event]:
+        """Refine and settle all objects, batch by batch."""
+        total, done, n_done = n_pixels(plan.jobs), 0, 0
+        max_pixels = BATCH_PIXELS[self.device.type]
+        while n_done < len(plan.jobs):
+            batch = take_batch(
+                plan.jobs,
+                n_done,
+                max_crops=self.options.batch_size,
+                max_pixels=max_pixels,
+            )
+            work = n_pixels(batch)
+            try:
+                for event in self._refine_batch(plan, batch, settlement, noise):
+                    share = (event.step + 1) / event.n_steps
+                    progress = (done + work * share) / total
+                    yield dataclasses.replace(event, progress=progress)
+            except OutOfMemory:
+                if len(batch) == 1:
+                    raise
+                max_pixels = work // 2
+            else:
+                done, n_done = done + work, n_done + len(batch)
+                yield BatchDone(tuple(job.target.id for job in batch), done / total)
+                continue
+            # Out here the exception, and with it the failed batch, is let go of.
+            logger.info("Memory ran out; going on with %d grid pixels", max_pixels)
+            free_memory(self.device)
+
+    def _refine_batch(
+        self,
+        plan: Plan,
+        batch: Sequence[Job],
+        settlement: Settlement,
+        noise: npt.NDArray[np.float32] | None,
+    ) -> Iterator[StepDone]:
+        """Run the reverse process on a batch, then settle its objects."""
+        images, seen = plan.show(batch)
+        grid = batch[0].crop.grid
+        doing = (
+            f"refining {len(batch)} crops of {grid} x {grid} px on {self.device.type}"
+        )
+        steps = self._reverse(images, seen, self._noise(batch, noise))
+        for step in without_gradients(steps, doing):
+            is_last = step.step == len(self._indices) - 1
+            values = step.probability if is_last and self._ends_soft else step.mask
+            yield StepDone(
+                step=step.step,
+                index=step.index,
+                n_steps=len(self._indices),
+                ids=tuple(job.target.id for job in batch),
+                boxes=tuple(job.crop.inside for job in batch),
+                mask=_masks_of(plan, batch, seen, values),
+                progress=0.0,
+            )
+        probability = _to_numpy(step.probability)
+        if not np.isfinite(probability).all():
+            message = (
+                f"The model {self.model.name} gave values that are no numbers; choose "
+                "another model, or the precision float32."
+            )
+            raise ModelError(message)
+        sampled = None if self._ends_soft else _to_numpy(step.mask)
+        for k, job in enumerate(batch):
+            settlement.settle(
+                job,
+                probability[k],
+                seen[k],
+                sampled=None if sampled is None else sampled[k],
+            )
+
+    def _reverse(
+        self, images: npt.NDArray[np.float32], seen: Mask, noise: Noise
+    ) -> Iterator[Step]:
+        """The reverse process of a batch, from arrays (see :meth:`Plan.show`)."""
+        pictures = torch.from_numpy(images).to(self.device).expand(-1, 3, -1, -1)
+        coarse = torch.from_numpy(seen).to(self.device)[:, None].float()
+        yield from reverse_steps(
+            self._denoiser,
+            normalise(pictures, self.model.card.normalisation),
+            coarse,
+            indices=self._indices,
+            noise=lambda step: torch.from_numpy(noise(step)).to(self.device),
+            transition=_known(self.options.transition),
+            last=_known(self.options.last),
+            ends_fine=self._ends_fine,
+        )
+
+    def _noise(
+        self, batch: Sequence[Job], given: npt.NDArray[np.float32] | None
+    ) -> Noise:
+        if given is not None:
+            return GivenNoise(given[[job.rank for job in batch]])
+        ids = [job.target.id for job in batch]
+        return SeededNoise(self.options.seed, ids, batch[0].crop.grid)
+
+
+def _masks_of(
+    plan: Plan, batch: Sequence[Job], seen: Mask, values: Tensor
+) -> Callable[[int], Mask]:
+    """A function that brings object k's mask to the pixels when somebody asks."""
+
+    def mask(k: int) -> Mask:
+        job = batch[k]
+        return transfer(_to_numpy(values[k]), seen[k], plan.mask(job), job.crop)[0]
+
+    return mask
+
+
+def _to_numpy(values: Tensor) -> npt.NDArray[np.float32]:
+    """(..., 1, S, S) float tensor on any device to a (..., S, S) array."""
+    array: npt.NDArray[np.float32] = values.squeeze(-3).float().cpu().numpy()
+    return array
+
+
+def _known(value: T | None) -> T:
+    """An option after :func:`resolve`, which leaves no None."""
+    assert value is not None
+    return value
+
+
+def _as_tuples(keywords: OptionKeywords) -> dict[str, Any]:
+    """Lists are as good as tuples for those who call."""
+    return {
+        name: tuple(value) if isinstance(value, list | np.ndarray) else value
+        for name, value in keywords.items()
+    }
+
+
+def _spell_out_keywords() -> None:
+    """Show every option, with its default, where Python shows refine's signature."""
+    signature = inspect.signature(refine)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    fields = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=field.type,
+        )
+        for field in dataclasses.fields(RefineOptions)
+    ]
+    refine.__signature__ = signature.replace(parameters=own + fields)  # type: ignore[attr-defined]
+
+
+_spell_out_keywords()

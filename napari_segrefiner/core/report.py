@@ -1,0 +1,72 @@
+"""What is told of an object: how uncertain its new boundary is, what has changed."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.core.boundary import edge, near, tight_slices
+
+Mask = npt.NDArray[np.bool_]
+
+#: |2P - 1| from which on a pixel counts as decided (paper: 0.9).
+DECIDED = 0.9
+
+
+class Uncertainty(NamedTuple):
+    """Uncertainty of an object (SPEC 1.7).
+
+    ``mean`` of 1 - |2P - 1| over the band around both boundaries, and the share of band
+    pixels that are not decided, both in [0, 1]; a lost object has 1, 1 and no band.
+    """
+
+    mean: float
+    undecided_share: float
+    n_pixels: int
+
+
+def measure_uncertainty(
+    coarse: Mask, refined: Mask, probability: npt.NDArray[np.float32]
+) -> Uncertainty:
+    """How undecided the network is along the boundaries of an object.
+
+    Parameters
+    ----------
+    coarse, refined : (h, w) bool arrays
+        In the object's crop.
+    probability : (h, w) float32 array in [0, 1]
+        Of the last step, at the image's resolution.
+    """
+    if not refined.any():
+        return Uncertainty(1.0, 1.0, 0)
+    rows, columns = tight_slices(coarse | refined)
+    diagonal = math.hypot(rows.stop - rows.start, columns.stop - columns.start)
+    distance = max(2, math.floor(0.02 * diagonal + 0.5))
+    # The band reaches no further than `distance` beyond the tight box.
+    window = _grow(rows, distance), _grow(columns, distance)
+    band = near(edge(coarse)[window] | edge(refined)[window], distance)
+    decided = np.abs(2.0 * probability[window][band].astype(np.float64) - 1.0)
+    if not decided.size:  # both fill the whole crop: there is no boundary
+        return Uncertainty(0.0, 0.0, 0)
+    return Uncertainty(
+        float(1.0 - decided.mean()), float((decided < DECIDED).mean()), decided.size
+    )
+
+
+def _grow(part: slice, pixels: int) -> slice:
+    return slice(max(part.start - pixels, 0), part.stop + pixels)
+
+
+def overlap(first: Mask, second: Mask) -> float:
+    """Intersection over union of two masks; 1 if both are empty.
+
+    Examples
+    --------
+    >>> overlap(np.array([True, True]), np.array([True, False]))
+    0.5
+    """
+    union = np.count_nonzero(first | second)
+    return float(np.count_nonzero(first & second) / union) if union else 1.0

@@ -1,0 +1,203 @@
+"""Showing a crop on the network's grid, and bringing the answer back to the pixels.
+
+Both ways are linear and separable: a matrix for the rows, one for the columns. Pixels
+beyond the image border are part of the matrices (they repeat mirrored ones), so that no
+padded copy of the image is ever made.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from functools import lru_cache, reduce
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.geometry import Box
+
+if TYPE_CHECKING:
+    from napari_segrefiner.core.crops import Crop
+
+Mask = npt.NDArray[np.bool_]
+Plane = npt.NDArray[np.float32]
+Weights = npt.NDArray[np.float64]
+Rule = Literal["default", "published"]
+
+#: Rows of a crop that are read at a time: bounds the memory of huge crops.
+STRIP_ROWS = 256
+
+
+def to_grid(read: Callable[[Box], Plane], crop: Crop) -> Plane:
+    """Resample what `read` gives for the crop's pixels onto its grid.
+
+    Parameters
+    ----------
+    read : callable
+        ``read(box)`` gives (C, h, w) float32 values of a box inside the image.
+    crop : Crop
+
+    Returns
+    -------
+    (C, grid, grid) float32 array
+        Area means where the crop is reduced, bilinear where it is enlarged.
+    """
+    if crop.is_native:
+        return read(crop.inside)
+    rows, columns = _axes(crop, _axis_to_grid)
+    y0, x0, y1, x1 = crop.inside
+
+    def part(top: int) -> Plane:
+        strip = Box(top, x0, min(top + STRIP_ROWS, y1), x1)
+        shown: Plane = rows[:, top - y0 : strip.y1 - y0] @ (read(strip) @ columns.T)
+        return shown
+
+    return reduce(operator.add, map(part, range(y0, y1, STRIP_ROWS)))
+
+
+def from_grid(values: Plane, crop: Crop) -> Plane:
+    """Bring (grid, grid) values back to the (h, w) pixels of ``crop.inside``."""
+    if crop.is_native:
+        return values
+    rows, columns = _axes(crop, _axis_from_grid)
+    pixels: Plane = rows @ values @ columns.T
+    return pixels
+
+
+def mask_on_grid(coarse: Mask, crop: Crop) -> Mask:
+    """A mask of ``crop.inside`` as the network sees it, (grid, grid) bool."""
+    top = crop.inside.y0
+
+    def read(box: Box) -> Plane:
+        return coarse[None, box.y0 - top : box.y1 - top].astype(np.float32)
+
+    mask: Mask = to_grid(read, crop)[0] >= 0.5
+    return mask
+
+
+def transfer(values: Plane, seen: Mask, coarse: Mask, crop: Crop) -> tuple[Mask, Plane]:
+    """Carry the network's answer over to the pixels of a coarse mask.
+
+    Parameters
+    ----------
+    values : (grid, grid) float32 array in [0, 1]
+        Probabilities of the object, or a mask as 0 and 1.
+    seen : (grid, grid) bool array
+        The coarse mask on the grid, as :func:`mask_on_grid` gave it.
+    coarse : (h, w) bool array
+        The coarse mask in ``crop.inside``.
+    crop : Crop
+
+    Returns
+    -------
+    mask : (h, w) bool array
+        Where the answer and the mask that the network saw, brought back alike, agree,
+        the coarse mask's own pixel; elsewhere the answer. An answer that repeats what
+        was seen thus changes no pixel, at any size.
+    values : (h, w) float32 array
+        The answer at the pixels.
+    """
+    answer = from_grid(values, crop)
+    mask = answer >= 0.5
+    if crop.is_native or crop.is_published:
+        return mask, answer
+    same = mask == (from_grid(seen.astype(np.float32), crop) >= 0.5)
+    return np.where(same, coarse, mask), answer
+
+
+def _axes(crop: Crop, weights: Callable[..., Plane]) -> tuple[Plane, Plane]:
+    """The matrices of the rows and of the columns."""
+    outer, inner = crop.box, crop.inside
+    rule: Rule = "published" if crop.is_published else "default"
+    return (
+        weights(outer.height, inner.y0 - outer.y0, inner.height, crop.grid, rule),
+        weights(outer.width, inner.x0 - outer.x0, inner.width, crop.grid, rule),
+    )
+
+
+@lru_cache(maxsize=128)
+def _axis_to_grid(side: int, before: int, inside: int, grid: int, rule: Rule) -> Plane:
+    """(grid, inside) weights of one axis.
+
+    Parameters
+    ----------
+    side : int
+        Pixels of the crop.
+    before : int
+        Those of them before the image begins.
+    inside : int
+        Those inside the image.
+    """
+    if rule == "default" and grid < side:
+        full = area_weights(side, grid)
+    else:
+        full = bilinear_weights(side, grid)
+    folded = np.zeros((inside, grid))
+    np.add.at(folded, mirrored(np.arange(-before, side - before), inside), full.T)
+    return folded.T.astype(np.float32)
+
+
+@lru_cache(maxsize=128)
+def _axis_from_grid(
+    side: int, before: int, inside: int, grid: int, rule: Rule
+) -> Plane:
+    """(inside, grid) weights of one axis; parameters as for :func:`_axis_to_grid`."""
+    if rule == "default" and side < grid:
+        full = area_weights(grid, side)
+    else:
+        full = bilinear_weights(grid, side, beyond_is_zero=rule == "published")
+    return full[before : before + inside].astype(np.float32)
+
+
+def mirrored(index: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
+    """Indices folded into 0..size-1 at both ends, the border pixel repeated.
+
+    Examples
+    --------
+    >>> mirrored(np.arange(-3, 5), 3)
+    array([2, 1, 0, 0, 1, 2, 2, 1])
+    """
+    folded = index % (2 * size)
+    return np.minimum(folded, 2 * size - 1 - folded)
+
+
+def area_weights(n_in: int, n_out: int) -> Weights:
+    """Weights (n_out, n_in) with which each output cell averages the pixels it covers.
+
+    Examples
+    --------
+    >>> area_weights(3, 2) * 3
+    array([[2., 1., 0.],
+           [0., 1., 2.]])
+    """
+    edges = np.arange(n_out + 1)[:, None] * (n_in / n_out)
+    pixels = np.arange(n_in)
+    covered: Weights = np.minimum(edges[1:], pixels + 1) - np.maximum(
+        edges[:-1], pixels
+    )
+    return covered.clip(min=0) * (n_out / n_in)
+
+
+def bilinear_weights(n_in: int, n_out: int, *, beyond_is_zero: bool = False) -> Weights:
+    """Weights (n_out, n_in) of linear interpolation between pixel centres.
+
+    Parameters
+    ----------
+    beyond_is_zero : bool
+        Whether the values beyond the first and the last centre fade to 0, as where the
+        published code pastes; otherwise they repeat.
+
+    Examples
+    --------
+    >>> bilinear_weights(2, 4)
+    array([[1.  , 0.  ],
+           [0.75, 0.25],
+           [0.25, 0.75],
+           [0.  , 1.  ]])
+    """
+    position = (np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5
+    if not beyond_is_zero:
+        position = np.clip(position, 0, n_in - 1)
+    weights: Weights = 1.0 - np.abs(position[:, None] - np.arange(n_in))
+    return weights.clip(min=0)
