@@ -16,8 +16,8 @@ _LOG = logging.getLogger(__name__)
 
 Split = Literal["train", "val"]
 #: Endings that are looked for, in order of preference when a stem occurs twice.
-ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
-#: Share of the groups of a set without train and val folders that is kept for validation.
+ENDINGS = (".png", ".tif", ".tiff", ".npy", ".jpg", ".jpeg")
+#: Share of the groups that validates, in a set without train and val folders.
 VAL_SHARE = 0.2
 
 
@@ -25,8 +25,8 @@ VAL_SHARE = 0.2
 class Item:
     """One image file with its labels.
 
-    ``coarse`` holds files of real coarse masks with the ids of the labels; items of one
-    ``group`` (frames of a film, pictures of one slide) must stay on one side of a split.
+    ``coarse`` holds files of real coarse masks with the ids of the labels; items of a
+    ``group`` (frames of a film, pictures of a slide) stay on one side of a split.
     """
 
     stem: str
@@ -53,12 +53,12 @@ def find_sets(
     Parameters
     ----------
     root : path
-        One of: a folder with images/ and labels/; a folder with train/ and val/ that hold
-        them; or a folder of such folders, as a rule with groups.json beside them. Beside
-        labels/, folders coarse/ and coarse_*/ hold real coarse masks.
+        One of: a folder with images/ and labels/; a folder with train/ and val/ that
+        hold them; or a folder of such folders, as a rule with groups.json beside them.
+        Beside labels/, folders coarse/ and coarse_*/ hold real coarse masks.
     split : "train" or "val"
-        A set without train/ and val/ is split by group, a fifth for validation, by a hash
-        of the group's name: the same files always fall on the same side.
+        A set without train/ and val/ is split by group, a fifth for validation, by a
+        hash of the group's name: the same files always fall on the same side.
     exclude : iterable of str
         Names of sets to leave out.
 
@@ -75,18 +75,20 @@ def find_sets(
     """
     root = Path(root)
     if not root.is_dir():
-        raise InputError(
-            f"{root} is not a folder; give the folder that holds images/ and labels/, or "
-            "several folders that do."
+        msg = (
+            f"{root} is not a folder; give the folder that holds images/ and labels/, "
+            "or one of several that do."
         )
+        raise InputError(msg)
     folders = _set_folders(root)
     excluded = set(exclude)
     unknown = excluded - {folder.name for folder in folders}
     if unknown:
-        raise InputError(
+        msg = (
             f"The sets to exclude ({', '.join(sorted(unknown))}) are not in {root}; it "
             f"holds {', '.join(folder.name for folder in folders) or 'no set'}."
         )
+        raise InputError(msg)
     groups = read_groups(root)
     found = [
         _find_set(folder, split, groups.get(folder.name, {}))
@@ -96,11 +98,13 @@ def find_sets(
     sets = [one for one in found if one.items]
     problems = [text for one in found for text in one.problems]
     if not sets:
-        raise InputError(
-            f"No pairs of images and labels for {split} in {root}; an image images/NAME.png "
-            "goes with labels/NAME.png or .tif."
-            + ("" if not problems else "\n" + report(problems))
+        msg = (
+            f"No pairs of images and labels for {split} in {root}; an image "
+            "images/NAME.png goes with labels/NAME.png or .tif."
         )
+        if problems:
+            msg += "\n" + report(problems)
+        raise InputError(msg)
     for one in found:
         if one.problems and not one.items:
             _LOG.warning("%s", report(one.problems))
@@ -146,10 +150,11 @@ def read_groups(root: Path) -> dict[str, dict[str, str]]:
             for name, splits in tree.items()
         }
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise InputError(
-            f"{path} cannot be read as {{set: {{split: {{group: [stems]}}}}}}: {error}. "
-            "Correct the file, or remove it to split by file."
-        ) from error
+        msg = (
+            f"{path} cannot be read as {{set: {{split: {{group: [stems]}}}}}} ({error})"
+            "; correct the file, or remove it to split by file."
+        )
+        raise InputError(msg) from error
 
 
 def _set_folders(root: Path) -> list[Path]:
@@ -194,9 +199,9 @@ def _find_set(folder: Path, split: Split, groups: Mapping[str, str]) -> ImageSet
 
 
 def _by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """Image files of a folder by stem, and a sentence for each stem that occurs twice."""
+    """Image files of a folder by stem, and a sentence for each that occurs twice."""
     found: dict[str, Path] = {}
-    problems = []
+    problems: list[str] = []
     if not folder.is_dir():
         return found, problems
     files = [path for path in folder.iterdir() if path.suffix.lower() in ENDINGS]
@@ -204,9 +209,8 @@ def _by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
         if path.name.startswith("."):  # leftovers of file managers and of copying
             continue
         if path.stem in found:
-            problems.append(
-                f"{path} is not used; {found[path.stem]} has the same name."
-            )
+            text = f"{path} is not used; {found[path.stem]} has the same name."
+            problems.append(text)
         else:
             found[path.stem] = path
     return found, problems

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
-from PIL import Image, UnidentifiedImageError
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.io.datasets import ImageSet, Item, report
+from napari_segrefiner.io.images import read_image
+from napari_segrefiner.io.labels import read_labels
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class Pair:
     group: str
     image: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int32]
-    coarse: tuple[npt.NDArray[np.int32], ...]
+    coarse: tuple[npt.NDArray[np.int32], ...] = ()
 
 
 def read_sets(sets: Sequence[ImageSet]) -> list[tuple[str, list[Pair]]]:
@@ -68,7 +71,8 @@ def read_sets(sets: Sequence[ImageSet]) -> list[tuple[str, list[Pair]]]:
         if pairs:
             read.append((one.name, pairs))
     if not read:
-        raise InputError(f"No image with labels can be used. {report(problems)}")
+        msg = f"No image with labels can be used. {report(problems)}"
+        raise InputError(msg)
     if problems:
         _LOG.warning("%s", report(problems))
     return read
@@ -82,92 +86,85 @@ def read_item(item: Item) -> list[Pair]:
     InputError
         If a file cannot be read, sizes differ, or there is no object.
     """
-    image, labels = _read(item.image), _read_labels(item.labels)
+    image, labels = read_image(item.image), _read_labels(item.labels)
     if not labels.any():
-        raise InputError(
-            f"{item.labels} has no objects (all zero); draw some or remove the pair."
-        )
+        msg = f"{item.labels} has no objects (all zero); draw some or remove the pair."
+        raise InputError(msg)
     planes = _planes(image, labels, item)
     coarse = [_read_labels(path) for path in item.coarse]
     for path, mask in zip(item.coarse, coarse, strict=True):
         if mask.shape != labels.shape:
-            raise InputError(
-                f"{path} is {_size(mask)} but {item.labels} is {_size(labels)}; give both "
-                "the same size."
+            msg = (
+                f"{path} is {_size(mask)} but {item.labels} is {_size(labels)}; give "
+                "both the same size."
             )
-    pairs = []
-    for index in np.ndindex(labels.shape[:-2]):
-        if not labels[index].any():
-            continue
-        stem = "_".join([item.stem, *(str(i) for i in index)])
-        plane_coarse = tuple(np.ascontiguousarray(mask[index]) for mask in coarse)
-        pairs.append(
-            Pair(
-                stem,
-                item.group or item.stem,
-                np.ascontiguousarray(planes[index]),
-                np.ascontiguousarray(labels[index]),
-                plane_coarse,
-            )
+            raise InputError(msg)
+    return [
+        Pair(
+            "_".join([item.stem, *map(str, index)]),
+            item.group or item.stem,
+            np.ascontiguousarray(planes[index]),
+            np.ascontiguousarray(labels[index]),
+            tuple(np.ascontiguousarray(mask[index]) for mask in coarse),
         )
-    return pairs
+        for index in np.ndindex(labels.shape[:-2])
+        if labels[index].any()
+    ]
 
 
-def _read(path: Path) -> npt.NDArray[np.generic]:
-    if not path.is_file():
-        raise InputError(f"{path} does not exist.")
-    try:
-        if path.suffix.lower() in (".tif", ".tiff"):
-            return np.asarray(tifffile.imread(path))
-        with Image.open(path) as file:
-            if file.mode == "P":
-                return np.asarray(file.convert("RGB"))
-            return np.asarray(file)
-    except (
-        OSError,
-        ValueError,
-        UnidentifiedImageError,
-        tifffile.TiffFileError,
-    ) as error:
-        raise InputError(
-            f"{path} cannot be read as an image ({error}); save it again as PNG or TIFF."
-        ) from error
+def to_rgb(image: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """An image as 8-bit colours.
+
+    Parameters
+    ----------
+    image : array of any real dtype
+        Shape `shape`, or with an axis of channels after it or before it. One channel
+        becomes grey, two get their mean as third, of more the first three count.
+    shape : tuple of int
+        Of the labels.
+
+    Returns
+    -------
+    (*shape, 3) uint8 array
+
+    Raises
+    ------
+    InputError
+        If the shapes do not fit; the message names the shapes alone.
+    """
+    if image.shape == shape:
+        return _three_channels(_to_uint8(image, jointly=True)[..., None])
+    if image.ndim == len(shape) + 1 and image.shape[:-1] == shape:
+        is_colour = image.shape[-1] in (3, 4)
+        return _three_channels(_to_uint8(image, jointly=is_colour))
+    if image.ndim == len(shape) + 1 and image.shape[1:] == shape:
+        channels_last = np.moveaxis(image, 0, -1)
+        return _three_channels(_to_uint8(channels_last, jointly=False))
+    sizes = " x ".join(map(str, shape)), _size(image)
+    msg = f"The labels are {sizes[0]} but the image is {sizes[1]}."
+    raise InputError(msg)
 
 
 def _read_labels(path: Path) -> npt.NDArray[np.int32]:
-    labels = _read(path)
-    if labels.dtype == bool:
-        return labels.astype(np.int32)
-    if labels.dtype.kind not in "iu" or labels.ndim < 2:
-        raise InputError(
-            f"{path} holds {labels.dtype} values of shape {labels.shape}; labels are whole "
-            "numbers, 0 for background."
-        )
-    if labels.ndim == 3 and labels.shape[-1] in (3, 4) and min(labels.shape[:2]) > 4:
-        raise InputError(
-            f"{path} is a colour picture; labels have one whole number per pixel."
-        )
+    labels = read_labels(path)
+    if int(labels.max()) > np.iinfo(np.int32).max:
+        msg = f"{path} has the label {labels.max()}; number the objects from 1 upwards."
+        raise InputError(msg)
     return labels.astype(np.int32)
 
 
 def _planes(
-    image: npt.NDArray[np.generic], labels: npt.NDArray[np.int32], item: Item
+    image: npt.NDArray[Any], labels: npt.NDArray[np.int32], item: Item
 ) -> npt.NDArray[np.uint8]:
-    """The image as (..., Y, X, 3) uint8, its leading axes those of the labels."""
-    shape, n_labels = image.shape, labels.ndim
-    if shape == labels.shape:
-        stacked = _to_uint8(image, jointly=True)[..., None]
-    elif shape[:n_labels] == labels.shape and image.ndim == n_labels + 1:
-        stacked = _to_uint8(image, jointly=shape[-1] in (3, 4))
-    elif image.ndim == n_labels + 1 and shape[1:] == labels.shape:
-        moved = np.moveaxis(image, 0, -1)
-        stacked = _to_uint8(moved, jointly=False)
-    else:
-        raise InputError(
-            f"{item.labels} is {_size(labels)} but {item.image} is {_size(image)}; choose "
-            "the image that the labels were drawn on."
+    """The image as (..., Y, X, 3), its leading axes those of the labels."""
+    try:
+        return to_rgb(image, labels.shape)
+    except InputError as error:
+        msg = (
+            f"{item.labels} is {_size(labels)} but {item.image} is {_size(image)}; "
+            "choose the image that the labels were drawn on."
         )
-    return _three_channels(stacked)
+        raise InputError(msg) from error
 
 
 def _three_channels(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -180,22 +177,18 @@ def _three_channels(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return image[..., :3]
 
 
-def _to_uint8(image: npt.NDArray[np.generic], jointly: bool) -> npt.NDArray[np.uint8]:
+def _to_uint8(image: npt.NDArray[Any], *, jointly: bool) -> npt.NDArray[np.uint8]:
     """8-bit values; other types are stretched, all channels together or each alone."""
     if image.dtype == np.uint8:
-        return image.view(np.uint8)
+        return image
     values = np.nan_to_num(image.astype(np.float32))
     axis = None if jointly else tuple(range(values.ndim - 1))
     low, high = np.percentile(values, STRETCH, axis=axis)
     spread = np.maximum(high - low, 1e-12)
-    return (np.clip((values - low) / spread, 0, 1) * 255 + 0.5).astype(np.uint8)
+    shown = np.clip((values - low) / spread, 0, 1) * 255 + 0.5
+    result: npt.NDArray[np.uint8] = shown.astype(np.uint8)
+    return result
 
 
-def _size(array: npt.NDArray[np.generic]) -> str:
+def _size(array: npt.NDArray[Any]) -> str:
     return " x ".join(str(n) for n in array.shape)
-
-
-def iterate(read: Sequence[tuple[str, list[Pair]]]) -> Iterator[Pair]:
-    """All pairs of all sets, in order."""
-    for _, pairs in read:
-        yield from pairs

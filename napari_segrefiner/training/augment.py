@@ -15,6 +15,10 @@ from napari_segrefiner.training.fields import blur, ramp, random_field
 #: (3, S, S) in [0, 1], channels first.
 Colour = npt.NDArray[np.float32]
 
+#: A change is dropped if less than this share of the contrast is left: saturated
+#: pictures show nothing to learn from.
+KEPT_SPREAD = 0.3
+
 
 @dataclass(frozen=True)
 class AugmentOptions:
@@ -60,8 +64,15 @@ def augment(
         image = image[rng.permutation(3)]
     for chance, change in chances:
         if rng.random() < chance:
-            image = np.clip(change(rng, image), 0, 1)
+            changed = np.clip(change(rng, image), 0, 1)
+            if _spread(changed) > KEPT_SPREAD * _spread(image):
+                image = changed
     return np.ascontiguousarray(image, dtype=np.float32)
+
+
+def _spread(image: Colour) -> float:
+    """Standard deviation, of every fourth row and column: it need not be exact."""
+    return float(image[:, ::4, ::4].std())
 
 
 def to_grey(rng: np.random.Generator, image: Colour) -> Colour:
@@ -113,7 +124,7 @@ def soften(rng: np.random.Generator, image: Colour) -> Colour:
 
 
 def add_noise(rng: np.random.Generator, image: Colour) -> Colour:
-    """Normal noise; in part stronger where it is bright, in part the same in all channels."""
+    """Normal noise; in part stronger where it is bright, in part without colour."""
     sigma = np.float32(np.exp(rng.uniform(np.log(0.006), np.log(0.08))))
     is_grey = np.array_equal(image[0], image[1])
     shape = (1, *image.shape[1:]) if is_grey or rng.random() < 0.3 else image.shape
@@ -121,7 +132,7 @@ def add_noise(rng: np.random.Generator, image: Colour) -> Colour:
     if rng.random() < 0.3:
         noise = blur(noise, 0.6) * 2
     if rng.random() < 0.4:
-        noise = noise * (np.sqrt(np.clip(image, 0, 1)) * 1.5)
+        noise = noise * np.sqrt(np.clip(image, 0, 1)) * np.float32(1.5)
     return image + sigma * noise
 
 

@@ -88,8 +88,8 @@ class Composite(NamedTuple):
 class _Stage:
     """A composite while it is painted.
 
-    ``alpha`` covers the object, ``others`` the neighbours, ``crowd`` both with their soft
-    edges; ``look`` is the object's, ``behind`` what is around it.
+    ``alpha`` covers the object, ``others`` the neighbours, ``crowd`` both with their
+    soft edges; ``look`` is the object's, ``behind`` what is around it.
     """
 
     canvas: Surface

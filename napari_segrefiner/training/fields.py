@@ -1,4 +1,4 @@
-"""Smooth random fields, blurs and grids of one window, as products of small matrices."""
+"""Smooth random fields and blurs of a window, as products of small matrices."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def enlarge_matrix(cells: int, side: int) -> Field:
 def enlarge(grid: Field, side: int) -> Field:
     """A coarse (..., n, n) grid enlarged to (..., side, side)."""
     matrix = enlarge_matrix(grid.shape[-1], side)
-    result: Field = matrix @ grid @ matrix.T
+    result: Field = np.matmul(np.matmul(matrix, grid), matrix.T)
     return result
 
 
@@ -62,12 +62,12 @@ def _blur_matrix(side: int, twentieths: int) -> Field:
 
 
 def blur(array: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[np.float32]:
-    """Gaussian blur of (..., side, side) by `sigma` px, rounded to .05 px; 0 is a copy."""
+    """Gaussian blur of (..., side, side) by `sigma` px, to .05 px; 0 is a copy."""
     twentieths = round(sigma * 20)
     if twentieths <= 0:
         return array.copy()
     matrix = _blur_matrix(array.shape[-1], twentieths)
-    result: npt.NDArray[np.float32] = matrix @ array @ matrix.T
+    result: npt.NDArray[np.float32] = np.matmul(np.matmul(matrix, array), matrix.T)
     return result
 
 
@@ -83,8 +83,8 @@ def ramp(rng: np.random.Generator, side: int) -> Field:
     """A plane of random direction, from -1 to 1 across the window."""
     y, x = grid(side)
     angle = rng.uniform(0, 2 * np.pi)
-    result: Field = (
-        np.float32(np.cos(angle)) * (x - side / 2)
-        + np.float32(np.sin(angle)) * (y - side / 2)
-    ) / np.float32(side / 2)
+    middle = np.float32(side / 2)
+    along = np.float32(np.cos(angle)) * (x - middle)
+    across = np.float32(np.sin(angle)) * (y - middle)
+    result: Field = (along + across) / middle
     return result

@@ -13,9 +13,7 @@ Surface = npt.NDArray[np.float32]
 Coverage = npt.NDArray[np.float32]
 
 
-def over(
-    canvas: Surface, surface: npt.NDArray[np.float32], alpha: Coverage
-) -> Surface:
+def over(canvas: Surface, surface: npt.NDArray[np.float32], alpha: Coverage) -> Surface:
     """Lay a surface, or a (3, 1, 1) colour, over the canvas where alpha is 1."""
     result: Surface = canvas + (surface - canvas) * alpha
     return result
@@ -30,7 +28,7 @@ def moved(coverage: Coverage, dy: int, dx: int) -> Coverage:
 
 
 def rim(coverage: Coverage, width: float, place: int) -> Coverage:
-    """A line along the edge: at the edge (place 0), inside (1) or outside (-1) of it."""
+    """A line at the edge (place 0), or inside (1) or outside (-1) of it."""
     wide = blur(coverage, width)
     line = 4 * wide * (1 - wide)
     if place > 0:
@@ -42,7 +40,9 @@ def rim(coverage: Coverage, width: float, place: int) -> Coverage:
 
 def contact_line(first: Coverage, second: Coverage, width: float) -> Coverage:
     """A line where two bodies are near each other."""
-    return np.clip(4 * blur(first, width) * blur(second, width), 0, 1)
+    product = np.float32(4) * blur(first, width) * blur(second, width)
+    result: Coverage = np.clip(product, 0, 1)
+    return result
 
 
 def halo(rng: np.random.Generator, coverage: Coverage) -> Coverage:
@@ -53,9 +53,10 @@ def halo(rng: np.random.Generator, coverage: Coverage) -> Coverage:
 def relief(rng: np.random.Generator, coverage: Coverage) -> Coverage:
     """Light from one side on raised bodies, as interference contrast shows them."""
     soft = blur(coverage, rng.uniform(0.7, 1.8))
-    dy, dx = np.gradient(soft)
+    slope = np.stack([np.gradient(soft, axis=0), np.gradient(soft, axis=1)])
     angle = rng.uniform(0, 2 * np.pi)
-    lit: Coverage = 3 * (np.float32(np.sin(angle)) * dy + np.float32(np.cos(angle)) * dx)
+    light = np.array([np.sin(angle), np.cos(angle)], np.float32)
+    lit: Coverage = np.float32(3) * np.tensordot(light, slope, axes=1)
     return lit
 
 

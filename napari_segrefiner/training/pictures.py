@@ -1,8 +1,9 @@
-"""Training pictures in memory: a pyramid of sizes, labels and the boxes of the objects."""
+"""Training pictures in memory: a pyramid of sizes, labels and the objects' boxes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,9 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_segrefiner.geometry import Box
-from napari_segrefiner.io.pairs import Pair
+
+if TYPE_CHECKING:
+    from napari_segrefiner.io.pairs import Pair
 
 #: Objects of fewer pixels teach nothing: their outline is all rounding.
 MIN_AREA = 16
@@ -20,7 +23,7 @@ MAX_LEVEL = 3
 
 @dataclass(frozen=True)
 class Thing:
-    """An object of a picture: its label, box, pixels and the coarse masks that hold it."""
+    """An object: its label, box, pixels and the coarse masks that hold it."""
 
     label: int
     box: Box

@@ -14,7 +14,7 @@ from napari_segrefiner.io.datasets import ImageSet
 from napari_segrefiner.io.pairs import Pair, read_sets
 from napari_segrefiner.training.augment import AugmentOptions, augment
 from napari_segrefiner.training.composites import Composer, CompositeOptions
-from napari_segrefiner.training.pictures import Picture, picture_of
+from napari_segrefiner.training.pictures import MIN_AREA, Picture, picture_of
 from napari_segrefiner.training.shapes import ShapeMaker, label_shape
 from napari_segrefiner.training.simulate import SimulatorOptions, iou, simulate
 from napari_segrefiner.training.windows import (
@@ -41,7 +41,7 @@ SET_WEIGHTS: Mapping[str, float] = MappingProxyType(
 )
 #: Label shapes kept per set for composites.
 MAX_SHAPES = 250
-#: Real coarse masks that agree less than this with the truth in the window are not used.
+#: Real coarse masks are not used where their IoU in the window is below this.
 MIN_REAL_IOU = 0.4
 
 Image = npt.NDArray[np.float32]
@@ -95,7 +95,8 @@ class Samples:
         options: SampleOptions | None = None,
     ) -> None:
         if window < 16 or window % 16:
-            raise OptionError(f"window is {window}; a multiple of 16 px is expected.")
+            msg = f"window is {window}; a multiple of 16 px is expected."
+            raise OptionError(msg)
         self.seed = seed
         self.window = window
         self.options = options or SampleOptions()
@@ -103,13 +104,15 @@ class Samples:
         weights = SET_WEIGHTS if weights is None else weights
         share = np.array([weights.get(name, 1.0) for name, _ in self.sets], float)
         if (share < 0).any() or not share.any():
-            raise OptionError(
-                "Every weight of a set is expected to be 0 or more, and one above 0; got "
-                + ", ".join(
-                    f"{n} {w:g}" for (n, _), w in zip(self.sets, share, strict=True)
-                )
-                + "."
+            names = (name for name, _ in self.sets)
+            given = ", ".join(
+                f"{name} {weight:g}" for name, weight in zip(names, share, strict=True)
             )
+            msg = (
+                "Weights of sets are expected to be 0 or more, one of them above 0; "
+                f"got {given}."
+            )
+            raise OptionError(msg)
         self.share = share / share.sum()
         shapes = ShapeMaker([_shapes(pictures) for _, pictures in self.sets])
         self.composer = Composer(
@@ -166,15 +169,17 @@ class Samples:
         return made.image, made.fine, coarse
 
     def _real(self, rng: np.random.Generator) -> tuple[Image, Mask, Mask] | None:
-        """A window on a labelled picture; None if 4 tries show too little of an object."""
+        """A window on a picture; None if 4 tries show too little of an object."""
         for _ in range(4):
             _, pictures = self.sets[int(rng.choice(len(self.sets), p=self.share))]
             picture = pictures[int(rng.integers(len(pictures)))]
             thing = picture.things[int(rng.integers(len(picture.things)))]
-            window = draw_window(rng, picture, thing, self.window, self.options.windows)
             which = None
             if thing.coarse and rng.random() < self.options.real_coarse:
                 which = thing.coarse[int(rng.integers(len(thing.coarse)))]
+            window = draw_window(
+                rng, picture, thing, self.window, self.options.windows, which
+            )
             image, fine, others, real = warp_window(
                 picture, window, self.window, thing.label, which
             )
@@ -208,10 +213,11 @@ def _pictures(
         if pictures:
             found.append((name, pictures))
     if not found:
-        raise InputError(
-            "No object to train on: every object has fewer than 16 pixels, or there is "
-            "none. Label larger objects, or enlarge the pictures."
+        msg = (
+            f"No object to train on: every object has fewer than {MIN_AREA} pixels. "
+            "Label larger objects, or enlarge the pictures."
         )
+        raise InputError(msg)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,10 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from napari_segrefiner.training.fields import enlarge, grid
-from napari_segrefiner.training.pictures import Picture, Thing
 from napari_segrefiner.training.windows import Mask, Window, draw_turn, warp_mask
+
+if TYPE_CHECKING:
+    from napari_segrefiner.training.pictures import Picture, Thing
 
 #: (S, S) float32 in [0, 1]: the share of each pixel that the object covers.
 Coverage = npt.NDArray[np.float32]
@@ -23,7 +25,7 @@ MAX_STORED = 128
 
 
 class Rule(Protocol):
-    """Draws a shape of its kind: other details each time, `radius` px about `centre`."""
+    """Draws a shape of its kind, in its details another each time."""
 
     def __call__(
         self,
@@ -32,7 +34,7 @@ class Rule(Protocol):
         centre: tuple[float, float],
         side: int,
     ) -> Coverage:
-        """Coverage of a window of `side` px; the centre (y, x) may lie outside."""
+        """Draw it about a centre (y, x), maybe outside the window; lengths in px."""
 
 
 def label_shape(picture: Picture, thing: Thing) -> Mask:
@@ -96,7 +98,7 @@ def _outline(
     canvas = Image.new("L", (side * OVERSAMPLING, side * OVERSAMPLING))
     scaled = (points + centre) * OVERSAMPLING
     ImageDraw.Draw(canvas).polygon([(float(x), float(y)) for y, x in scaled], fill=255)
-    return np.asarray(canvas.reduce(OVERSAMPLING), dtype=np.float32) / 255
+    return np.asarray(canvas.reduce(OVERSAMPLING), dtype=np.float32) / np.float32(255)
 
 
 def _polar(radii: npt.NDArray[np.float64], turn: float) -> npt.NDArray[np.float64]:
@@ -137,7 +139,8 @@ def ellipse(
 
 def _turned(points: npt.NDArray[np.float64], angle: float) -> npt.NDArray[np.float64]:
     cos, sin = np.cos(angle), np.sin(angle)
-    return points @ np.array([[cos, -sin], [sin, cos]])
+    result: npt.NDArray[np.float64] = points @ np.array([[cos, -sin], [sin, cos]])
+    return result
 
 
 def rod(
@@ -245,7 +248,7 @@ def _strokes(strokes: list[Stroke], centre: tuple[float, float], side: int) -> C
         for y, x, size in ((y0, x0, first), (y1, x1, last)):
             r = size * OVERSAMPLING / 2
             draw.ellipse((x - r, y - r, x + r, y + r), fill=255)
-    return np.asarray(canvas.reduce(OVERSAMPLING), dtype=np.float32) / 255
+    return np.asarray(canvas.reduce(OVERSAMPLING), dtype=np.float32) / np.float32(255)
 
 
 def crescent(
@@ -280,7 +283,8 @@ def bunch(
         height = np.maximum(height, (size - away).astype(np.float32))
         angle = rng.uniform(0, 2 * np.pi)
         cy, cx = cy + size * 1.2 * np.sin(angle), cx + size * 1.2 * np.cos(angle)
-    return np.clip(height + np.float32(0.5), 0, 1)
+    result: Coverage = np.clip(height + np.float32(0.5), 0, 1)
+    return result
 
 
 def keep_largest(coverage: Coverage) -> Coverage:

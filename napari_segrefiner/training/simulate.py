@@ -1,4 +1,4 @@
-"""Coarse masks made from fine ones: named kinds of damage, each with its probability."""
+"""Coarse masks made from fine ones: kinds of damage, each with its probability."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ Grey = npt.NDArray[np.float32]
 class SimulatorOptions:
     """Probabilities and strengths of the damage (RECIPE 4).
 
-    First the sample's kind is drawn: an exact copy, a nearly exact one, one single plain
-    damage as hurried people and simple programs make it, or a mixture with an IoU target.
+    First the sample's kind is drawn: an exact copy, a nearly exact one, one single
+    plain damage as hurried people and simple programs make it, or a mixture with an
+    IoU target.
     """
 
     exact: float = 0.05
@@ -149,7 +150,7 @@ def _mixture(
 def _force(
     rng: np.random.Generator, distance: Grey, scene: Scene, options: SimulatorOptions
 ) -> Grey:
-    """The field whose multiple is added to the signed distance: where to grow or shrink."""
+    """Where to grow or shrink: its multiple is added to the signed distance."""
     force = np.zeros_like(distance)
     if rng.random() < options.field:
         force += random_field(rng, scene.side)
@@ -198,19 +199,24 @@ def iou(first: Mask, second: Mask) -> float:
 
 def signed_distance(mask: Mask) -> Grey:
     """Distance in px to the boundary, positive inside, .5 at the pixels beside it."""
-    padded = np.pad(mask, 1, mode="edge")
-    edge = mask & ~(
-        padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    )
+    across = mask[:, 1:] != mask[:, :-1]
+    down = mask[1:] != mask[:-1]
+    edge = np.zeros_like(mask)
+    edge[:, 1:] |= across
+    edge[:, :-1] |= across
+    edge[1:] |= down
+    edge[:-1] |= down
+    edge &= mask
     if not edge.any():  # all inside or all outside
         far = np.float32(mask.shape[0])
         return np.full(mask.shape, far if mask.any() else -far, np.float32)
     away = ndimage.distance_transform_edt(~edge).astype(np.float32)
-    return np.where(mask, away + np.float32(0.5), np.float32(0.5) - away)
+    result: Grey = np.where(mask, away + np.float32(0.5), np.float32(0.5) - away)
+    return result
 
 
 def shifted(mask: Mask, dy: float, dx: float) -> Mask:
-    """The mask moved by whole pixels (rounded); what comes in is the repeated border."""
+    """The mask moved by whole pixels (rounded), its border repeated."""
     side = mask.shape[0]
     rows = np.clip(np.arange(side) - round(dy), 0, side - 1)
     columns = np.clip(np.arange(side) - round(dx), 0, side - 1)
@@ -218,11 +224,12 @@ def shifted(mask: Mask, dy: float, dx: float) -> Mask:
 
 
 def contour(mask: Mask) -> npt.NDArray[np.float64]:
-    """The longest outline in order, (n, 2) rows and columns; empty without a boundary."""
+    """The longest outline in order, (n, 2) rows and columns; empty without one."""
     found = find_contours(np.pad(mask, 1).astype(np.float32), 0.5)
     if not found:
         return np.empty((0, 2))
-    return max(found, key=len)[:-1] - 1
+    longest: npt.NDArray[np.float64] = max(found, key=len)[:-1] - 1
+    return longest
 
 
 def fill_polygon(points: npt.NDArray[np.float64], side: int) -> Mask:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.training.fields import blur, enlarge, grid, random_field
-from napari_segrefiner.training.pictures import Picture
 from napari_segrefiner.training.windows import reflect
+
+if TYPE_CHECKING:
+    from napari_segrefiner.training.pictures import Picture
 
 #: (3, S, S) float32, channels first.
 Surface = npt.NDArray[np.float32]
@@ -102,7 +105,8 @@ def _crop(
     y0, x0 = int(rng.integers(height)), int(rng.integers(width))
     rows = reflect(np.arange(y0 - n // 2, y0 - n // 2 + n), height)
     columns = reflect(np.arange(x0 - n // 2, x0 - n // 2 + n), width)
-    piece = level[rows[:, None], columns].transpose(2, 0, 1).astype(np.float32) / 255
+    piece = level[rows[:, None], columns].transpose(2, 0, 1).astype(np.float32)
+    piece /= np.float32(255)
     if zoom > 1:
         piece = enlarge(piece, side)
     return np.ascontiguousarray(np.rot90(piece, int(rng.integers(4)), axes=(1, 2)))

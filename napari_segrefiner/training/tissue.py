@@ -72,7 +72,9 @@ def _voronoi(
     rng: np.random.Generator, side: int, spacing: float
 ) -> tuple[Coverage, Coverage, npt.NDArray[np.int64]]:
     """Distance to the nearest and second nearest seed, and the nearest one's index."""
-    reach = side * 0.75 + 1.5 * spacing  # the turned window, and cells cut by its border
+    reach = (
+        side * 0.75 + 1.5 * spacing
+    )  # the turned window, and cells cut by its border
     n = int(np.ceil(2 * reach / spacing))
     line = spacing * (np.arange(n) - (n - 1) / 2)
     seeds = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)

@@ -1,9 +1,9 @@
-"""Training windows: which part of a picture is shown, and the one warp that shows it."""
+"""Training windows: which part of a picture is shown, and the warp that shows it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +11,18 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_segrefiner.geometry import Box
-from napari_segrefiner.training.pictures import Picture, Thing
+
+if TYPE_CHECKING:
+    from napari_segrefiner.training.pictures import Picture, Thing
 
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """How training windows are drawn (RECIPE 3); lengths in window px, zoom = window px
-    per picture px.
+    """How training windows are drawn (RECIPE 3).
+
+    Lengths are in window px, a zoom is window px per picture px.
     """
 
     ratio: tuple[float, float] = (1.2, 2.6)
@@ -40,8 +43,8 @@ class WindowOptions:
 class Window(NamedTuple):
     """A square that is shown as a window.
 
-    (y, x) is its centre in picture px (pixel i covers i..i+1), `scale` the picture px per
-    window px, `angle` in radians, `mirrored` flips left and right first.
+    (y, x) is its centre in picture px (pixel i covers i..i+1), `scale` the picture px
+    per window px, `angle` in radians, `mirrored` flips left and right first.
     """
 
     y: float
@@ -58,8 +61,13 @@ def draw_window(
     thing: Thing,
     side: int,
     options: WindowOptions,
+    coarse: int | None = None,
 ) -> Window:
-    """Draw a window of `side` px on the whole object, or on a part of its boundary."""
+    """Draw a window of `side` px on the whole object, or on a part of its boundary.
+
+    With a coarse mask, every other window on the boundary is on that of the coarse
+    mask: there are the windows that inference looks at.
+    """
     y, x = _middle(thing.box)
     extent = rng.uniform(*options.ratio) * thing.side + options.margin
     zoom = min(side / extent, options.max_zoom)
@@ -67,7 +75,10 @@ def draw_window(
     if thing.side > options.patch_from * side and rng.random() < options.patch:
         low = min(max(zoom, options.patch_min_zoom), options.patch_max_zoom)
         zoom = float(np.exp(rng.uniform(np.log(low), np.log(options.patch_max_zoom))))
-        y, x = _boundary_point(rng, picture.labels, thing)
+        outline = None
+        if coarse is not None and rng.random() < 0.5:
+            outline = picture.coarse[coarse]
+        y, x = _boundary_point(rng, picture.labels, thing, outline)
         dy, dx = rng.normal(0, options.patch_jitter, 2) / zoom
         return Window(y + dy, x + dx, 1 / zoom, angle, mirrored, is_patch=True)
     native = rng.uniform(*options.native_zoom)
@@ -131,7 +142,8 @@ def warp_window(
     )
     image = _warp(_take(reduced[y0:y1, x0:x1], iy - y0, ix - x0), where, side)
     masks = _warp(_take(planes, iy - y0, ix - x0), where, side) >= 128
-    shown = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32) / 255
+    shown = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
+    shown /= np.float32(255)
     fine = masks[..., 0]
     others = masks[..., 1] & ~fine
     return shown, fine, others, masks[..., 2] if coarse is not None else None
@@ -154,20 +166,20 @@ def _middle(box: Box) -> tuple[float, float]:
 
 
 def _boundary_point(
-    rng: np.random.Generator, labels: npt.NDArray[np.int32], thing: Thing
+    rng: np.random.Generator,
+    labels: npt.NDArray[np.int32],
+    thing: Thing,
+    outline: npt.NDArray[np.int32] | None,
 ) -> tuple[float, float]:
     """Centre of a random pixel of the object that touches another value or the box."""
-    mask = np.pad(labels[thing.box.slices] == thing.label, 1)
-    inner = (
-        mask[1:-1, 1:-1]
-        & mask[:-2, 1:-1]
-        & mask[2:, 1:-1]
-        & mask[1:-1, :-2]
-        & mask[1:-1, 2:]
-    )
-    edge = np.flatnonzero(mask[1:-1, 1:-1] & ~inner)
-    row, column = divmod(int(edge[rng.integers(len(edge))]), thing.box.width)
-    return thing.box.y0 + row + 0.5, thing.box.x0 + column + 0.5
+    box = thing.box if outline is None else Box(0, 0, *outline.shape)
+    mask = (labels if outline is None else outline)[box.slices] == thing.label
+    edge = mask.copy()
+    inner = edge[1:-1, 1:-1]
+    inner &= ~(mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:])
+    places = np.flatnonzero(edge)
+    row, column = divmod(int(places[rng.integers(len(places))]), box.width)
+    return box.y0 + row + 0.5, box.x0 + column + 0.5
 
 
 def _reach(
@@ -228,7 +240,7 @@ def warp_mask(
 ) -> npt.NDArray[np.float32]:
     """Coverage in [0, 1] of a mask shown so that its equivalent radius is `radius` px.
 
-    `window` gives centre of the mask on the window, angle and flip; its scale is ignored.
+    `window` gives the mask's centre, in window px, angle and flip; not its scale.
     """
     own = float(np.sqrt(np.count_nonzero(mask) / np.pi))
     scale = own / radius
@@ -251,4 +263,4 @@ def warp_mask(
     shown = image.transform(
         (side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
     )
-    return np.asarray(shown, dtype=np.float32) / 255
+    return np.asarray(shown, dtype=np.float32) / np.float32(255)
