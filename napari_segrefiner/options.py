@@ -336,7 +336,10 @@ class TrainOptions:
         None,
         "Model to start from: a catalogue name, a file, or none for fresh weights.",
     )
-    exclude: tuple[str, ...] = option((), "Sets to leave out, as in camvid,yeast.")
+    exclude: tuple[str, ...] = option(
+        (),
+        "Sets not to learn from, as in camvid,yeast; they are validated all the same.",
+    )
     iterations: int | None = option(
         None, "Batches to learn from; a longer run learns more.", minimum=1
     )

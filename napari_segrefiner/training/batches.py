@@ -1,0 +1,151 @@
+"""Batches for training: samples with their step index and noise, made by a worker.
+
+Everything random about a sample depends on the seed and on its number in the whole run
+alone, so that a resumed run sees the same batches as an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from napari_segrefiner.core.preprocessing import normalise
+
+#: Chance of each step index 0..5; the first step of inference, 5, decides most.
+INDEX_WEIGHTS = (0.10, 0.10, 0.10, 0.12, 0.18, 0.40)
+ALL_COARSE = len(INDEX_WEIGHTS) - 1
+
+PREFETCH = 4
+#: Seconds to wait for a batch; far more than it takes, so that nothing hangs for ever.
+PATIENCE = 600
+
+
+class SampleSource(Protocol):
+    """Training windows by number; :class:`training.samples.Samples` is one."""
+
+    def sample(
+        self, index: int, /
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Image (3, S, S) in [0, 1], fine and coarse mask (S, S), of that number."""
+
+
+class Batch(NamedTuple):
+    """N samples, ready for the network.
+
+    Attributes
+    ----------
+    image : (N, 3, S, S) float32 tensor
+        Normalised per window.
+    fine, coarse : (N, 1, S, S) float32 tensors, 0 or 1
+    step_index : (N,) int64 tensor
+        Step index of each sample, 0 to 5.
+    noise : (N, 1, S, S) float32 tensor of uniforms in [0, 1)
+    is_own : (N,) bool tensor
+        Samples that start from the network's own mask instead of the fine one.
+    map_scale : (N,) float32 tensor
+        0 for samples that do without the map of colours, else 1.
+    """
+
+    image: Tensor
+    fine: Tensor
+    coarse: Tensor
+    step_index: Tensor
+    noise: Tensor
+    is_own: Tensor
+    map_scale: Tensor
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How indices, own masks and hidden maps are drawn; names as in TrainOptions."""
+
+    seed: int
+    batch_size: int
+    own_share: float
+    own_after: int
+    map_dropout: float
+
+
+class TrainingBatches(Dataset[Batch]):
+    """Batch number i, which holds the samples i * N to i * N + N - 1."""
+
+    def __init__(self, samples: SampleSource, draws: Draws) -> None:
+        self.samples = samples
+        self.draws = draws
+
+    def __getitem__(self, iteration: int) -> Batch:
+        """Make batch number `iteration`."""
+        n = self.draws.batch_size
+        numbers = range(iteration * n, (iteration + 1) * n)
+        images, fines, coarses = zip(*map(self.samples.sample, numbers), strict=True)
+        side = fines[0].shape[0]
+        noise = np.empty((n, 1, side, side), np.float32)
+        chances = np.empty((n, 3))
+        for k, number in enumerate(numbers):
+            rng = self._generator(number)
+            chances[k] = rng.random(3)
+            noise[k, 0] = rng.random((side, side), dtype=np.float32)
+        bounds = np.cumsum(INDEX_WEIGHTS)[:-1]
+        index = np.searchsorted(bounds, chances[:, 0], side="right")
+        uses_own = iteration >= self.draws.own_after
+        is_own = (
+            uses_own & (index < ALL_COARSE) & (chances[:, 1] < self.draws.own_share)
+        )
+        map_scale = (chances[:, 2] >= self.draws.map_dropout).astype(np.float32)
+        return Batch(
+            image=normalise(torch.from_numpy(np.stack(images)), "window"),
+            fine=torch.from_numpy(np.stack(fines)[:, None].astype(np.float32)),
+            coarse=torch.from_numpy(np.stack(coarses)[:, None].astype(np.float32)),
+            step_index=torch.from_numpy(index),
+            noise=torch.from_numpy(noise),
+            is_own=torch.from_numpy(is_own),
+            map_scale=torch.from_numpy(map_scale),
+        )
+
+    def _generator(self, number: int) -> np.random.Generator:
+        # The samples draw from the same key with the counter at 0: far away from here.
+        bits = np.random.Philox(key=[self.draws.seed, number], counter=[0, 0, 0, 1])
+        return np.random.Generator(bits)
+
+
+def iterate_batches(
+    batches: TrainingBatches, first: int, workers: int
+) -> Generator[Batch, None, None]:
+    """Batches from number `first` on, without end, in order.
+
+    Parameters
+    ----------
+    batches : TrainingBatches
+    first : int
+    workers : int
+        Processes that make them ahead of time; 0 makes each when it is asked for. They
+        are started afresh, not forked: a forked child of a process with threads can
+        wait for ever.
+    """
+    if workers == 0:
+        for iteration in itertools.count(first):
+            yield batches[iteration]
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=itertools.count(first),
+        num_workers=workers,
+        prefetch_factor=PREFETCH,
+        timeout=PATIENCE,
+        worker_init_fn=_leave_interrupts_to_the_parent,
+        multiprocessing_context="spawn",
+    )
+    yield from loader
+
+
+def _leave_interrupts_to_the_parent(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,214 @@
+"""One step of learning: the paper's Algorithm 1, with a running mean of the weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from napari_segrefiner.diffusion import KEEP_FINE, forward_sample
+from napari_segrefiner.training.batches import ALL_COARSE, Batch
+from napari_segrefiner.training.losses import losses, mask_iou
+
+if TYPE_CHECKING:
+    from napari_segrefiner.network import DenoisingUNet
+
+Arithmetic = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Figures of one step.
+
+    ``bce``, ``texture``: parts of the loss. ``gradient``: its norm before clipping.
+    ``iou``, ``coarse_iou``: mean IoU with the truth of predictions and of coarse masks,
+    over the samples at the all-coarse step (NaN if there are none).
+    """
+
+    bce: float
+    texture: float
+    gradient: float
+    iou: float
+    coarse_iou: float
+
+    @property
+    def is_finite(self) -> bool:
+        """False if the step was left out because of NaN or infinity."""
+        return math.isfinite(self.bce + self.texture + self.gradient)
+
+
+class Learner:
+    """A network that learns, its optimiser, and the mean of its weights.
+
+    Parameters
+    ----------
+    network : DenoisingUNet
+        Learns in place, on its device.
+    weight_decay, clip, ema : float
+        As in TrainOptions.
+    precision : {"float32", "bfloat16"}
+        Arithmetic of the network; weights, losses and optimiser are float32.
+    """
+
+    def __init__(
+        self,
+        network: DenoisingUNet,
+        *,
+        weight_decay: float,
+        clip: float,
+        ema: float,
+        precision: Arithmetic,
+    ) -> None:
+        self.network = network.train()
+        # The stubs of torch know this call only by keyword, without a memory format.
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.mean_network = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), weight_decay=weight_decay, fused=True
+        )
+        self.clip = clip or math.inf
+        self.ema = ema
+        self.precision: Arithmetic = precision
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.network.time_embed.weight.device
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps of the optimiser; fewer than iterations where some were left out."""
+        for state in self.optimizer.state.values():
+            return int(state["step"].item())
+        return 0
+
+    def learn(self, batch: Batch, iteration: int, learning_rate: float) -> StepResult:
+        """Take one optimiser step, unless the loss or its gradient is not finite.
+
+        Parameters
+        ----------
+        batch : Batch
+            On any device.
+        iteration : int
+            Counts from 0; the mean of the weights forgets faster at first.
+        learning_rate : float
+        """
+        batch = Batch(*(part.to(self.device) for part in batch))
+        mask = self.masks_at_index(batch)
+        logits = self.predict(self.network, batch, mask, batch.step_index)
+        loss = losses(logits, batch.fine)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
+        result = self._figures(loss.bce, loss.texture, norm, logits.detach(), batch)
+        if result.is_finite:
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate
+            self.optimizer.step()
+            self._update_mean(iteration)
+        return result
+
+    @torch.no_grad()
+    def masks_at_index(self, batch: Batch) -> Tensor:
+        """The masks that the network is shown, (N, 1, S, S) float32, 0 or 1.
+
+        Fine pixels come from the truth, or for ``is_own`` samples from the mean
+        network's own first prediction, as in the reverse process: with its confidence
+        p, a pixel is fine with probability p a_i (RECIPE 7).
+        """
+        mask = forward_sample(batch.fine, batch.coarse, batch.step_index, batch.noise)
+        own = batch.is_own.nonzero().squeeze(1)
+        if len(own) == 0:
+            return mask
+        part = Batch(*(tensor[own] for tensor in batch))
+        first = torch.full_like(part.step_index, ALL_COARSE)
+        logits = self.predict(self.mean_network, part, part.coarse, first)
+        confidence = (2 * logits.sigmoid() - 1).abs()
+        keep = torch.tensor(KEEP_FINE, device=logits.device)[part.step_index]
+        is_fine = part.noise < confidence * keep[:, None, None, None]
+        predicted = (logits >= 0).to(mask.dtype)
+        mask[own] = torch.where(is_fine, predicted, part.coarse)
+        return mask
+
+    def predict(
+        self, network: DenoisingUNet, batch: Batch, mask: Tensor, index: Tensor
+    ) -> Tensor:
+        """Logits (N, 1, S, S) float32 of `network` for the images and `mask`."""
+        x = torch.cat([batch.image, mask], dim=1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(
+            x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
+        ):
+            logits: Tensor = network(x, index, batch.map_scale)
+        return logits.float()
+
+    @torch.no_grad()
+    def _update_mean(self, iteration: int) -> None:
+        memory = min(self.ema, (1 + iteration) / (10 + iteration))
+        means: list[Tensor] = list(self.mean_network.parameters())
+        weights: list[Tensor] = list(self.network.parameters())
+        torch._foreach_lerp_(means, weights, 1 - memory)
+
+    @staticmethod
+    def _figures(
+        bce: Tensor, texture: Tensor, norm: Tensor, logits: Tensor, batch: Batch
+    ) -> StepResult:
+        first = batch.step_index == ALL_COARSE
+        fine = batch.fine[first] > 0
+        iou = mask_iou(logits[first] >= 0, fine).mean().item()
+        coarse_iou = mask_iou(batch.coarse[first] > 0, fine).mean().item()
+        return StepResult(bce.item(), texture.item(), norm.item(), iou, coarse_iou)
+
+
+def rate_at(
+    iteration: int, iterations: int, *, highest: float, final: float, warm_up: int
+) -> float:
+    """Learning rate of an iteration: linear warm-up, then a cosine down to the end.
+
+    Parameters
+    ----------
+    iteration : int
+        Counts from 0.
+    iterations : int
+        Planned in all; 0 if not known yet: no descent.
+    highest : float
+    final : float
+        Rate at the end, as a share of `highest`.
+    warm_up : int
+
+    Examples
+    --------
+    >>> [rate_at(i, 101, highest=1.0, final=0.0, warm_up=1) for i in (0, 51, 101)]
+    [1.0, 0.5, 0.0]
+    """
+    if iteration < warm_up:
+        return highest * (iteration + 1) / warm_up
+    if not iterations:
+        return highest
+    done = min((iteration - warm_up) / max(iterations - warm_up, 1), 1.0)
+    return highest * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def measure_precision(network: DenoisingUNet, batch: Batch) -> Arithmetic:
+    """Which arithmetic trains this network faster here, by a few trial steps.
+
+    The network itself is left as it is.
+    """
+    seconds: dict[Arithmetic, float] = {}
+    for precision in ("float32", "bfloat16"):
+        trial = Learner(
+            copy.deepcopy(network), weight_decay=0, clip=1, ema=0, precision=precision
+        )
+        trial.learn(batch, 0, 1e-6)  # the first call prepares kernels
+        times = []
+        for _ in range(2):
+            started = time.perf_counter()
+            trial.learn(batch, 0, 1e-6)  # its figures wait for the device
+            times.append(time.perf_counter() - started)
+        seconds[precision] = min(times)
+    return min(seconds, key=lambda precision: seconds[precision])

@@ -1,0 +1,142 @@
+"""What is known of a training while it runs: its clock, its log, its soundness."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_segrefiner.training.events import Progress
+from napari_segrefiner.training.run_state import LOG
+
+if TYPE_CHECKING:
+    from napari_segrefiner.training.learner import StepResult
+    from napari_segrefiner.training.run_state import Counters, RunFolder
+
+#: Iterations after which ``minutes`` are converted into iterations.
+MEASURED = 50
+#: Iterations that a row of the log covers; fewer before a checkpoint.
+LOG_EVERY = 20
+#: Seconds from the start to the first checkpoint.
+FIRST_CHECKPOINT = 30.0
+#: Predictions have collapsed if their mean IoU, over COLLAPSE_AFTER iterations, is
+#: below this share of the coarse masks' IoU.
+COLLAPSE_SHARE = 0.3
+COLLAPSE_AFTER = 400
+
+
+class Clock:
+    """Time of a run: seconds so far, what remains, when to save."""
+
+    def __init__(self, counters: Counters, checkpoint_minutes: float) -> None:
+        self.counters = counters
+        self.last = time.monotonic()
+        self.first_iteration = counters.iteration
+        self.first_seconds = counters.seconds
+        self.checkpoint_seconds = checkpoint_minutes * 60
+        self.next_save = self.last + min(FIRST_CHECKPOINT, self.checkpoint_seconds)
+
+    def tick(self, minutes: float) -> None:
+        """An iteration is done; after the first ones `minutes` become iterations."""
+        now = time.monotonic()
+        counters = self.counters
+        counters.seconds += now - self.last
+        self.last = now
+        if minutes and not counters.iterations and counters.iteration >= MEASURED:
+            counters.iterations = max(
+                counters.iteration, int(minutes * 60 / self._per_iteration())
+            )
+
+    def remaining(self) -> float:
+        """Expected seconds to the end; NaN while not known."""
+        left = self.counters.iterations - self.counters.iteration
+        return left * self._per_iteration() if self.counters.iterations else math.nan
+
+    def is_checkpoint_due(self) -> bool:
+        """True once whenever the time has come."""
+        now = time.monotonic()
+        if now < self.next_save:
+            return False
+        self.next_save = now + self.checkpoint_seconds
+        return True
+
+    def _per_iteration(self) -> float:
+        done = self.counters.iteration - self.first_iteration
+        return (self.counters.seconds - self.first_seconds) / max(done, 1)
+
+
+class Recorder:
+    """Writes the log, and watches for predictions that have died."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.rows: list[Progress] = []
+        self.overlaps: deque[tuple[float, float]] = deque(maxlen=COLLAPSE_AFTER)
+        self.is_finite = True
+
+    def progress(
+        self, result: StepResult, counters: Counters, rate: float, clock: Clock
+    ) -> Progress:
+        """The event of an iteration; every LOG_EVERY of them make a row of the log."""
+        event = Progress(
+            iteration=counters.iteration,
+            iterations=counters.iterations,
+            bce=result.bce,
+            texture=result.texture,
+            gain=result.iou - result.coarse_iou,
+            learning_rate=rate,
+            seconds=counters.seconds,
+            remaining=clock.remaining(),
+        )
+        self.rows.append(event)
+        if counters.iteration % LOG_EVERY == 0:
+            self.write_row()
+        return event
+
+    def is_sound(self, result: StepResult) -> bool:
+        """False if the loss is not finite, or the predictions are dead for long."""
+        self.is_finite = result.is_finite
+        if not math.isnan(result.iou):
+            self.overlaps.append((result.iou, result.coarse_iou))
+        if len(self.overlaps) < COLLAPSE_AFTER:
+            return self.is_finite
+        iou, coarse = (sum(values) for values in zip(*self.overlaps, strict=True))
+        return self.is_finite and iou >= COLLAPSE_SHARE * coarse
+
+    def complaint(self, folder: Path) -> str:
+        """What has gone wrong, and what to do."""
+        what = (
+            "The predictions have collapsed: they hardly overlap with the truth"
+            if self.is_finite
+            else "The loss or its gradient is not a finite number any more"
+        )
+        return (
+            f"{what}. The training was stopped; {folder} keeps its last checkpoint. "
+            "Start a new run with a lower --learning-rate, a longer --warm-up or a "
+            "larger --batch-size."
+        )
+
+    def write_row(self) -> None:
+        """Add the mean of the iterations since the last row to the log, if any."""
+        rows, self.rows = self.rows, []
+        if not rows:
+            return
+        gains = [row.gain for row in rows if not math.isnan(row.gain)]
+        last = rows[-1]
+        self.run.append(
+            LOG,
+            {
+                "iteration": last.iteration,
+                "bce": f"{_mean([row.bce for row in rows]):.5f}",
+                "texture": f"{_mean([row.texture for row in rows]):.5f}",
+                "gain": f"{_mean(gains):.5f}",
+                "learning_rate": f"{last.learning_rate:.3e}",
+                "seconds": f"{last.seconds:.1f}",
+            },
+        )
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else math.nan

@@ -1,0 +1,72 @@
+"""Batches depend on the seed and their number alone, and are drawn as intended."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from napari_segrefiner.training.batches import (
+    ALL_COARSE,
+    INDEX_WEIGHTS,
+    Draws,
+    TrainingBatches,
+    iterate_batches,
+)
+from tests.training.conftest import Discs
+
+DRAWS = Draws(seed=3, batch_size=4, own_share=0.4, own_after=5, map_dropout=0.25)
+
+
+def test_a_batch_depends_on_its_number_alone(discs: Discs) -> None:
+    forwards = [TrainingBatches(discs, DRAWS)[i] for i in (0, 1, 2)]
+    again = TrainingBatches(discs, DRAWS)[2]
+    for first, second in zip(forwards[2], again, strict=True):
+        assert torch.equal(first, second)
+    assert not torch.equal(forwards[0].noise, forwards[1].noise)
+
+
+def test_a_sample_is_the_same_in_batches_of_another_size(discs: Discs) -> None:
+    small = TrainingBatches(discs, DRAWS)[1]
+    draws = dataclasses.replace(DRAWS, batch_size=8)
+    large = TrainingBatches(discs, draws)[0]
+    for part_small, part_large in zip(small[:5], large[:5], strict=True):
+        # the picture's mean is summed in another order
+        torch.testing.assert_close(part_small, part_large[4:], rtol=1e-5, atol=1e-6)
+
+
+def test_indices_own_masks_and_hidden_maps_have_their_shares(discs: Discs) -> None:
+    draws = dataclasses.replace(DRAWS, batch_size=4000)
+    batch = TrainingBatches(discs, draws)[5]
+    n = draws.batch_size
+    shares = np.bincount(batch.step_index.numpy(), minlength=6) / n
+    for share, weight in zip(shares, INDEX_WEIGHTS, strict=True):
+        assert abs(share - weight) < 4 * np.sqrt(weight * (1 - weight) / n)
+    later = batch.step_index < ALL_COARSE
+    own = batch.is_own[later].float().mean().item()
+    assert abs(own - 0.4) < 4 * np.sqrt(0.24 / later.sum().item())
+    assert not batch.is_own[~later].any()
+    hidden = 1 - batch.map_scale.mean().item()
+    assert abs(hidden - 0.25) < 4 * np.sqrt(0.1875 / n)
+    assert 0 <= batch.noise.min() < 0.001 < 0.999 < batch.noise.max() < 1
+
+
+def test_own_masks_begin_when_asked(discs: Discs) -> None:
+    draws = dataclasses.replace(DRAWS, batch_size=64)
+    batches = TrainingBatches(discs, draws)
+    assert not batches[4].is_own.any()
+    assert batches[5].is_own.any()
+
+
+@pytest.mark.slow
+def test_a_worker_makes_the_same_batches(discs: Discs) -> None:
+    batches = TrainingBatches(discs, DRAWS)
+    stream = iterate_batches(batches, first=3, workers=1)
+    try:
+        for number in (3, 4, 5):
+            for made, expected in zip(next(stream), batches[number], strict=True):
+                assert torch.equal(made, expected)
+    finally:
+        stream.close()

@@ -1,0 +1,170 @@
+"""A training ends with a model, and one that was stopped goes on as if it had not."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from napari_segrefiner.errors import CollapseError, OptionError
+from napari_segrefiner.models.catalogue import load_model
+from napari_segrefiner.options import TrainOptions
+from napari_segrefiner.training import loop
+from napari_segrefiner.training.events import (
+    Progress,
+    Saved,
+    TrainDone,
+    TrainStarted,
+    Validated,
+)
+from napari_segrefiner.training.learner import Learner, StepResult
+from napari_segrefiner.training.progress import COLLAPSE_AFTER, Clock, Recorder
+from napari_segrefiner.training.run_state import BEST, Counters, RunFolder
+from tests.training.test_learner import CONFIG
+
+
+@pytest.fixture(autouse=True)
+def _small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "SMALL", CONFIG)
+
+
+def test_a_run_yields_its_events_and_ends_with_a_model(
+    tmp_path: Path, set_folder: Path, tiny_options: TrainOptions
+) -> None:
+    options = dataclasses.replace(
+        tiny_options, iterations=3, validation_windows=4, validate_every=2
+    )
+    events = list(loop.train(set_folder, tmp_path / "run", options))
+    assert [type(event) for event in events] == [
+        TrainStarted,
+        Progress,
+        Progress,
+        Validated,
+        Saved,
+        Progress,
+        Validated,
+        Saved,
+        TrainDone,
+    ]
+    assert [e.iteration for e in events if isinstance(e, Progress)] == [1, 2, 3]
+    done = events[-1]
+    assert isinstance(done, TrainDone)
+    model = load_model(done.model)
+    assert model.card.recipe["iteration"] in (2, 3)  # the better one is kept
+    assert model.card.normalisation == "window"
+
+
+def test_a_stopped_run_resumes_as_if_it_had_not_stopped(
+    tmp_path: Path, set_folder: Path, tiny_options: TrainOptions
+) -> None:
+    whole = list(loop.train(set_folder, tmp_path / "whole", tiny_options))
+    stopped = loop.train(set_folder, tmp_path / "stopped", tiny_options)
+    for event in stopped:
+        if isinstance(event, Progress) and event.iteration == 2:
+            break
+    stopped.close()
+    assert RunFolder(tmp_path / "stopped").read_counters().iteration == 2
+    assert (tmp_path / "stopped" / BEST).exists()
+    rest = list(
+        loop.train(set_folder, tmp_path / "stopped", TrainOptions(), resume=True)
+    )
+    ours = [(e.iteration, e.bce) for e in rest if isinstance(e, Progress)]
+    theirs = [(e.iteration, e.bce) for e in whole if isinstance(e, Progress)]
+    assert ours == theirs[2:]
+    weights = [
+        load_model(tmp_path / name / BEST).network.state_dict()
+        for name in ("whole", "stopped")
+    ]
+    for name, tensor in weights[0].items():
+        assert torch.equal(tensor, weights[1][name])
+
+
+def test_a_used_folder_needs_resume_and_a_finished_run_says_so(
+    tmp_path: Path, set_folder: Path, tiny_options: TrainOptions
+) -> None:
+    options = dataclasses.replace(tiny_options, iterations=1)
+    # an empty one starts
+    list(loop.train(set_folder, tmp_path / "run", options, resume=True))
+    with pytest.raises(OptionError, match="--resume"):
+        next(loop.train(set_folder, tmp_path / "run", options))
+    again = list(loop.train(set_folder, tmp_path / "run", TrainOptions(), resume=True))
+    assert [type(event) for event in again] == [TrainDone]
+    longer = TrainOptions(iterations=2)
+    events = list(loop.train(set_folder, tmp_path / "run", longer, resume=True))
+    assert [e.iteration for e in events if isinstance(e, Progress)] == [2]
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
+    tmp_path: Path,
+    set_folder: Path,
+    tiny_options: TrainOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = dataclasses.replace(tiny_options, checkpoint_minutes=0)
+    learn = Learner.learn
+
+    def fails_at_two(
+        self: Learner, batch: object, iteration: int, rate: float
+    ) -> object:
+        result = learn(self, batch, iteration, rate)  # type: ignore[arg-type]
+        return dataclasses.replace(result, bce=math.nan) if iteration == 2 else result
+
+    monkeypatch.setattr(Learner, "learn", fails_at_two)
+    with pytest.raises(CollapseError, match="lower --learning-rate"):
+        list(loop.train(set_folder, tmp_path / "run", options))
+    assert RunFolder(tmp_path / "run").read_counters().iteration == 2
+
+
+def test_dead_predictions_are_noticed_after_a_while(tmp_path: Path) -> None:
+    recorder = Recorder(RunFolder(tmp_path))
+    dead = StepResult(0.1, 0.1, 1.0, iou=0.01, coarse_iou=0.8)
+    verdicts = [recorder.is_sound(dead) for _ in range(COLLAPSE_AFTER)]
+    assert verdicts == [True] * (COLLAPSE_AFTER - 1) + [False]
+    assert "collapsed" in recorder.complaint(tmp_path)
+    alive = dataclasses.replace(dead, iou=0.7)
+    for _ in range(COLLAPSE_AFTER):
+        sound = recorder.is_sound(alive)
+    assert sound
+
+
+def test_minutes_become_iterations_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    counters = Counters()
+    clock = Clock(counters, checkpoint_minutes=3)
+    for iteration in range(1, 61):
+        now += 0.5 if iteration <= 50 else 5.0
+        counters.iteration = iteration
+        clock.tick(minutes=2)
+        assert counters.iterations == (0 if iteration < 50 else 240)
+    assert counters.seconds == 75
+
+
+def test_the_first_checkpoint_comes_within_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    clock = Clock(Counters(), checkpoint_minutes=3)
+    due = []
+    for _ in range(600):
+        now += 1
+        if clock.is_checkpoint_due():
+            due.append(now)
+    assert due == [30, 210, 390, 570]
+
+
+def test_fresh_weights_follow_the_seed_and_leave_torch_alone(
+    tiny_options: TrainOptions,
+) -> None:
+    state = torch.get_rng_state()
+    first, second, other = (
+        loop._first_network(dataclasses.replace(tiny_options, init="none", seed=seed))
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(first.time_embed.weight, second.time_embed.weight)
+    assert not torch.equal(first.time_embed.weight, other.time_embed.weight)

@@ -1,0 +1,109 @@
+"""A run folder can be resumed whenever its process died, and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.network import DenoisingUNet
+from napari_segrefiner.options import TrainOptions
+from napari_segrefiner.training.batches import Draws, TrainingBatches
+from napari_segrefiner.training.run_state import (
+    LOG,
+    STATE,
+    Counters,
+    RunConfig,
+    RunFolder,
+)
+from tests.training.conftest import Discs
+from tests.training.test_learner import CONFIG, make_learner
+
+DRAWS = Draws(seed=0, batch_size=4, own_share=0.5, own_after=0, map_dropout=0.1)
+
+
+def test_config_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "new" / "run")
+    assert not run.is_used
+    config = RunConfig("data", TrainOptions(exclude=("a", "b")).resolved(), CONFIG)
+    run.write_config(config)
+    assert run.is_used
+    assert not run.has_state
+    assert run.read_config() == config
+
+
+def test_restored_learner_goes_on_exactly_as_the_saved_one(
+    tmp_path: Path, discs: Discs
+) -> None:
+    run, batches = RunFolder(tmp_path), TrainingBatches(discs, DRAWS)
+    first = make_learner()
+    for i in range(3):
+        first.learn(batches[i], i, 1e-2)
+    counters = Counters(3, 9, 1.5, "float32", 0.8)
+    run.save(first, counters)
+    second = make_learner()
+    assert run.restore(second) == counters == run.read_counters()
+    assert second.steps_taken == 3
+    for i in range(3, 5):
+        assert first.learn(batches[i], i, 1e-2) == second.learn(batches[i], i, 1e-2)
+    for ours, theirs in zip(
+        first.mean_network.parameters(), second.mean_network.parameters(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_save_that_was_cut_off_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.save(make_learner(), Counters(iteration=7))
+    (tmp_path / (STATE + ".part")).write_bytes(b"half of it")
+    assert run.read_counters().iteration == 7
+    run.save(make_learner(), Counters(iteration=8))
+    assert run.read_counters().iteration == 8
+    assert sorted(p.name for p in tmp_path.iterdir()) == [STATE]
+
+
+def test_log_rows_beyond_the_checkpoint_are_dropped(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for iteration in (20, 40, 60):
+        run.append(LOG, {"iteration": iteration, "bce": 0.1})
+    with (tmp_path / LOG).open("a") as file:
+        file.write("80")  # cut off by a kill
+    run.trim(LOG, 40)
+    run.append(LOG, {"iteration": 60, "bce": 0.2})
+    assert (tmp_path / LOG).read_text().split() == [
+        "iteration,bce",
+        "20,0.1",
+        "40,0.1",
+        "60,0.2",
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"no safetensors", b"\x08" + b"\0" * 40])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / STATE).write_bytes(content)
+    with pytest.raises(InputError, match="start a new run"):
+        RunFolder(tmp_path).restore(make_learner())
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.save(make_learner(), Counters())
+    other = make_learner()
+    config = json.loads(json.dumps({"widths": (8, 24)}))
+    other.network = DenoisingUNet(
+        CONFIG.__class__(**{**CONFIG.__dict__, "widths": tuple(config["widths"])})
+    )
+    with pytest.raises(InputError, match="start a new run"):
+        run.restore(other)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    run = RunFolder(tmp_path / "file" / "run")
+    with pytest.raises(InputError, match="cannot be written"):
+        run.write_config(RunConfig("data", TrainOptions(), CONFIG))
+    with pytest.raises(InputError, match="cannot be written"):
+        run.save(make_learner(), Counters())
