@@ -330,7 +330,7 @@ class TrainOptions:
 
     preset: TrainPreset = option(
         "custom",
-        "custom: own data; quick: minutes; default-model: as the shipped one was trained.",
+        "custom: own data; quick: minutes; default-model: as the shipped one.",
     )
     init: str | None = option(
         None,
@@ -338,7 +338,7 @@ class TrainOptions:
     )
     exclude: tuple[str, ...] = option(
         (),
-        "Sets not to learn from, as in camvid,yeast; they are validated all the same.",
+        "Sets not to learn from, as in camvid,yeast; they are still validated.",
     )
     iterations: int | None = option(
         None, "Batches to learn from; a longer run learns more.", minimum=1
@@ -376,15 +376,15 @@ class TrainOptions:
     )
     ema: float = option(
         0.9985,
-        "Memory of the running mean of the weights, which is what is kept.",
+        "Memory of the running mean of the weights; that mean is the model.",
         minimum=0,
         maximum=0.99999,
         source="RECIPE 5",
     )
     own_share: float = option(
         0.4,
-        "Share of the later steps' samples that start from the network's own mask; more "
-        "makes a bolder model.",
+        "Share of later steps' samples that start from the network's own mask; more is "
+        "bolder.",
         minimum=0,
         maximum=1,
         source="RECIPE 7",
