@@ -171,12 +171,13 @@ def _mean(found: dict[int, Agreement]) -> Agreement:
 
 def summary(demonstration: Demonstration) -> str:
     """A table with each object's change and agreement, then the means."""
-    record = demonstration.result.record
+    model = demonstration.result.record["model"]
+    n_steps = len(demonstration.frames)
     head = "{:>4} {:>9} {:>9} {:>11} {:>9} {:>9} {:>9} {:>9}  {}".format
     lines = [
         "Coins (scikit-image), outlined with seven hurried clicks each, then refined.",
         "Truth: watershed of the gradient, good to about a pixel; not drawn by hand.",
-        f"Model: {record.get('model', '?')}",
+        f"Model: {model['name']} (sha256 {model['sha256'][:12]}), steps: {n_steps}.",
         "Change: share of the pixels of both masks that only one of them has.",
         "",
         head("", "area", "in px", "", "IoU with", "truth", "boundary", "IoU", ""),
@@ -184,8 +185,11 @@ def summary(demonstration: Demonstration) -> str:
     ]
     for item in demonstration.result.report:
         before, after = demonstration.before[item.id], demonstration.after[item.id]
-        numbers = (1 - item.iou, before.iou, after.iou)
-        numbers += (before.boundary_iou, after.boundary_iou)
+        numbers = (
+            1 - item.iou,
+            *(before.iou, after.iou),
+            *(before.boundary_iou, after.boundary_iou),
+        )
         shares = (f"{number:.3f}" for number in numbers)
         lines.append(
             head(item.id, item.area_before, item.area_after, *shares, item.status)

@@ -57,7 +57,8 @@ def oracle_run(sample: Sample) -> Iterator[Event]:
         ObjectReport(label, "refined", 100, 144, 0.69, 0.1, 0.0, BOX[label])
         for label in LABELS
     )
-    yield RunDone(RefineResult(sample.truth.copy(), report, {"model": "oracle"}))
+    record = {"model": {"name": "oracle", "sha256": "0123456789abcdef"}}
+    yield RunDone(RefineResult(sample.truth.copy(), report, record))
 
 
 def test_every_step_becomes_a_frame_with_all_objects(squares: Sample) -> None:
@@ -104,7 +105,10 @@ def test_folder_holds_labels_summary_and_picture_and_replaces_them(
     refined = tifffile.imread(folder / "refined.tif")
     assert refined.dtype == np.uint16
     np.testing.assert_array_equal(refined, squares.truth)
-    assert "Model: oracle" in (folder / "summary.txt").read_text()
+    assert (
+        "Model: oracle (sha256 0123456789ab), steps: 2."
+        in (folder / "summary.txt").read_text()
+    )
     with Image.open(folder / "refinement.png") as picture:
         assert picture.width == 1640
         colours = np.unique(np.asarray(picture).reshape(-1, 3), axis=0).tolist()
