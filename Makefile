@@ -11,9 +11,6 @@ SOURCES := napari_segrefiner tests
 # A screen of its own for the tests; a desktop's real one stays untouched.
 SCREEN := $(if $(filter Linux,$(shell uname -s)),xvfb-run -a -s "-screen 0 1600x1000x24 -nolisten tcp -noreset",)
 
-# Software rendering and arithmetic leave each other room.
-export LP_NUM_THREADS ?= 1
-export OMP_NUM_THREADS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .PHONY: help demo run test test-all lint format install system-libraries clean
@@ -42,8 +39,17 @@ install: $(STAMP)
 demo: $(STAMP)
 	$(BIN)/napari-segrefiner demo -o demo
 
+define OPEN_SAMPLE
+import napari
+viewer = napari.Viewer()
+viewer.open_sample("napari-segrefiner", "coins")
+viewer.window.add_plugin_dock_widget("napari-segrefiner", "SegRefiner")
+napari.run()
+endef
+export OPEN_SAMPLE
+
 run: $(STAMP)
-	$(BIN)/napari --with napari-segrefiner SegRefiner --sample napari-segrefiner coins
+	$(BIN)/python -c "$$OPEN_SAMPLE"
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check $(SOURCES)
@@ -59,6 +65,10 @@ format: $(STAMP)
 
 system-libraries:
 	@.ci/system_libraries
+
+# In the tests, software rendering and arithmetic leave each other room.
+test test-all: export LP_NUM_THREADS ?= 1
+test test-all: export OMP_NUM_THREADS ?= 2
 
 test: system-libraries lint
 	$(SCREEN) $(BIN)/python -m pytest
