@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,10 @@ from napari_segrefiner.io.datasets import ImageSet, Item, report
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels
 
-if TYPE_CHECKING:
-    from pathlib import Path
+#: Labels above are renumbered: tables by label would not fit in memory.
+MAX_LABEL = 65535
+#: (..., Y, X), 0 for background.
+Labels = npt.NDArray[np.unsignedinteger[Any]]
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,16 +35,17 @@ class Pair:
     stem, group : str
         As in the item; a plane of a stack adds its number to the stem.
     image : (Y, X, 3) uint8 array
-    labels : (Y, X) int32 array
-    coarse : tuple of (Y, X) int32 arrays
+    labels : (Y, X) unsigned integer array
+        Of the smallest type that holds the labels: all pairs stay in memory.
+    coarse : tuple of (Y, X) unsigned integer arrays
         Real coarse masks with the ids of the labels.
     """
 
     stem: str
     group: str
     image: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int32]
-    coarse: tuple[npt.NDArray[np.int32], ...] = ()
+    labels: Labels
+    coarse: tuple[Labels, ...] = ()
 
 
 def read_sets(sets: Sequence[ImageSet]) -> list[tuple[str, list[Pair]]]:
@@ -86,12 +89,12 @@ def read_item(item: Item) -> list[Pair]:
     InputError
         If a file cannot be read, sizes differ, or there is no object.
     """
-    image, labels = read_image(item.image), _read_labels(item.labels)
+    image, labels = read_image(item.image), read_labels(item.labels)
     if not labels.any():
         msg = f"{item.labels} has no objects (all zero); draw some or remove the pair."
         raise InputError(msg)
     planes = _planes(image, labels, item)
-    coarse = [_read_labels(path) for path in item.coarse]
+    coarse = [read_labels(path) for path in item.coarse]
     for path, mask in zip(item.coarse, coarse, strict=True):
         if mask.shape != labels.shape:
             msg = (
@@ -99,6 +102,7 @@ def read_item(item: Item) -> list[Pair]:
                 "both the same size."
             )
             raise InputError(msg)
+    labels, *coarse = _compact([labels, *coarse])
     return [
         Pair(
             "_".join([item.stem, *map(str, index)]),
@@ -145,16 +149,23 @@ def to_rgb(image: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.ui
     raise InputError(msg)
 
 
-def _read_labels(path: Path) -> npt.NDArray[np.int32]:
-    labels = read_labels(path)
-    if int(labels.max()) > np.iinfo(np.int32).max:
-        msg = f"{path} has the label {labels.max()}; number the objects from 1 upwards."
-        raise InputError(msg)
-    return labels.astype(np.int32)
+def _compact(masks: list[npt.NDArray[Any]]) -> list[Labels]:
+    """Labels in the smallest type; very large ones are renumbered as in the first."""
+    if int(masks[0].max()) > MAX_LABEL:
+        ids = np.unique(masks[0])
+        ids = ids[ids > 0]
+        masks = [_renumbered(mask, ids) for mask in masks]
+    return [mask.astype(np.min_scalar_type(int(mask.max()))) for mask in masks]
+
+
+def _renumbered(mask: npt.NDArray[Any], ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The position of each label in the sorted `ids`, from 1; 0 for those not in it."""
+    places = np.minimum(np.searchsorted(ids, mask), len(ids) - 1)
+    return np.where(ids[places] == mask, places + 1, 0)
 
 
 def _planes(
-    image: npt.NDArray[Any], labels: npt.NDArray[np.int32], item: Item
+    image: npt.NDArray[Any], labels: npt.NDArray[Any], item: Item
 ) -> npt.NDArray[np.uint8]:
     """The image as (..., Y, X, 3), its leading axes those of the labels."""
     try:

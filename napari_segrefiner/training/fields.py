@@ -86,5 +86,5 @@ def ramp(rng: np.random.Generator, side: int) -> Field:
     middle = np.float32(side / 2)
     along = np.float32(np.cos(angle)) * (x - middle)
     across = np.float32(np.sin(angle)) * (y - middle)
-    result: Field = (along + across) / middle
+    result: Field = np.divide(along + across, middle)
     return result

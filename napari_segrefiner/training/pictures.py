@@ -13,7 +13,7 @@ from scipy import ndimage
 from napari_segrefiner.geometry import Box
 
 if TYPE_CHECKING:
-    from napari_segrefiner.io.pairs import Pair
+    from napari_segrefiner.io.pairs import Labels, Pair
 
 #: Objects of fewer pixels teach nothing: their outline is all rounding.
 MIN_AREA = 16
@@ -44,14 +44,14 @@ class Picture:
     ----------
     levels : tuple of (Y, X, 3) uint8 arrays
         Reduced by 1, 2, 4 and 8, each pixel the mean of its block.
-    labels : (Y, X) int32 array
-    coarse : tuple of (Y, X) int32 arrays
+    labels : (Y, X) unsigned integer array
+    coarse : tuple of (Y, X) unsigned integer arrays
     things : tuple of Thing
     """
 
     levels: tuple[npt.NDArray[np.uint8], ...]
-    labels: npt.NDArray[np.int32]
-    coarse: tuple[npt.NDArray[np.int32], ...]
+    labels: Labels
+    coarse: tuple[Labels, ...]
     things: tuple[Thing, ...]
 
 

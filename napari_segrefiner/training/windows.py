@@ -13,6 +13,7 @@ from scipy import ndimage
 from napari_segrefiner.geometry import Box
 
 if TYPE_CHECKING:
+    from napari_segrefiner.io.pairs import Labels
     from napari_segrefiner.training.pictures import Picture, Thing
 
 Mask = npt.NDArray[np.bool_]
@@ -167,9 +168,9 @@ def _middle(box: Box) -> tuple[float, float]:
 
 def _boundary_point(
     rng: np.random.Generator,
-    labels: npt.NDArray[np.int32],
+    labels: Labels,
     thing: Thing,
-    outline: npt.NDArray[np.int32] | None,
+    outline: Labels | None,
 ) -> tuple[float, float]:
     """Centre of a random pixel of the object that touches another value or the box."""
     box = thing.box if outline is None else Box(0, 0, *outline.shape)

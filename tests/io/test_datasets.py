@@ -1,0 +1,110 @@
+"""Which files belong together, and what is said about those that do not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.io.datasets import find_sets
+
+
+def _touch(folder: Path, *names: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(b"")
+
+
+def _flat(root: Path, n: int) -> None:
+    _touch(root / "images", *(f"im{i}.png" for i in range(n)))
+    _touch(root / "labels", *(f"im{i}.tif" for i in range(n)))
+
+
+def _sides(root: Path) -> tuple[set[str], set[str]]:
+    train, val = (
+        {item.stem for one in find_sets(root, side) for item in one.items}
+        for side in ("train", "val")
+    )
+    return train, val
+
+
+def test_flat_pairs_are_split_without_overlap_and_always_alike(tmp_path: Path) -> None:
+    _flat(tmp_path, 20)
+    train, val = _sides(tmp_path)
+    assert train | val == {f"im{i}" for i in range(20)}
+    assert not train & val
+    assert len(val) == 4
+    assert (train, val) == _sides(tmp_path)
+
+
+def test_two_flat_pairs_serve_one_side_each_and_one_serves_both(tmp_path: Path) -> None:
+    _flat(tmp_path / "two", 2)
+    train, val = _sides(tmp_path / "two")
+    assert len(train) == len(val) == 1
+    assert train != val
+    _flat(tmp_path / "one", 1)
+    assert _sides(tmp_path / "one") == ({"im0"}, {"im0"})
+
+
+def test_flat_pairs_of_a_group_stay_on_one_side(tmp_path: Path) -> None:
+    _flat(tmp_path, 12)
+    films = {f"film{g}": [f"im{i}" for i in range(g, 12, 4)] for g in range(4)}
+    (tmp_path / "groups.json").write_text(json.dumps({tmp_path.name: {"all": films}}))
+    train, val = _sides(tmp_path)
+    assert val
+    for stems in films.values():
+        assert set(stems) <= train or set(stems) <= val
+
+
+def test_sets_with_sides_keep_their_sides_and_find_coarse_masks(tmp_path: Path) -> None:
+    for side in ("train", "val"):
+        _touch(tmp_path / "cells" / side / "images", f"{side}.jpg")
+        _touch(tmp_path / "cells" / side / "labels", f"{side}.png")
+    _touch(tmp_path / "cells/train/coarse", "train.png")
+    _touch(tmp_path / "cells/train/coarse_b", "train.png", "other.png")
+    (one,) = find_sets(tmp_path, "train")
+    (item,) = one.items
+    assert (one.name, item.stem, item.group) == ("cells", "train", "train")
+    assert [path.parent.name for path in item.coarse] == ["coarse", "coarse_b"]
+    (one,) = find_sets(tmp_path, "val")
+    assert one.items[0].coarse == ()
+
+
+def test_excluded_sets_are_left_out_and_unknown_names_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        _touch(tmp_path / name / "train/images", "1.png")
+        _touch(tmp_path / name / "train/labels", "1.png")
+    assert [one.name for one in find_sets(tmp_path, "train", exclude=["a"])] == ["b"]
+    with pytest.raises(InputError, match=r"\(c\) are not in .* holds a, b"):
+        find_sets(tmp_path, "train", exclude=["c"])
+
+
+def test_files_without_partner_or_with_a_twin_are_named(tmp_path: Path) -> None:
+    _touch(tmp_path / "s/train/images", "a.png", "b.png", "c.png", "c.jpg", ".d.png")
+    _touch(tmp_path / "s/train/labels", "a.png", "c.png", "e.tif")
+    (one,) = find_sets(tmp_path, "train")
+    assert [item.stem for item in one.items] == ["a", "c"]
+    assert one.items[1].image.name == "c.png"
+    text = "\n".join(one.problems)
+    assert len(one.problems) == 3
+    assert "b.png has no labels" in text
+    assert "e.tif has no image" in text
+    assert "c.jpg is not used" in text
+
+
+def test_a_folder_without_pairs_is_refused_with_the_reasons(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a folder"):
+        find_sets(tmp_path / "missing", "train")
+    _touch(tmp_path / "s/train/images", "a.png")
+    _touch(tmp_path / "s/train/labels")
+    with pytest.raises(InputError, match=r"(?s)No pairs.*a\.png has no labels"):
+        find_sets(tmp_path, "train")
+
+
+def test_damaged_groups_are_refused_with_their_file(tmp_path: Path) -> None:
+    _flat(tmp_path, 2)
+    (tmp_path / "groups.json").write_text('{"s": ["a"]}')
+    with pytest.raises(InputError, match=r"groups\.json cannot be read"):
+        find_sets(tmp_path, "train")

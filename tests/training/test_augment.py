@@ -1,0 +1,87 @@
+"""Colours change, shape and range stay."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from napari_segrefiner.training import augment as aug
+from napari_segrefiner.training.augment import AugmentOptions, augment
+
+
+@pytest.fixture
+def image() -> npt.NDArray[np.float32]:
+    rng = np.random.default_rng(0)
+    smooth = rng.random((3, 8, 8), dtype=np.float32).repeat(4, 1).repeat(4, 2)
+    return np.ascontiguousarray(0.1 + 0.8 * smooth)
+
+
+def _only(**chances: float) -> AugmentOptions:
+    zero = {item.name: 0.0 for item in dataclasses.fields(AugmentOptions)}
+    return AugmentOptions(**{**zero, **chances})
+
+
+NAMES = [item.name for item in dataclasses.fields(AugmentOptions)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_change_alone_keeps_shape_range_and_input(
+    name: str, image: npt.NDArray[np.float32]
+) -> None:
+    before = image.copy()
+    changed = [
+        augment(np.random.default_rng(i), image, _only(**{name: 1.0}))
+        for i in range(10)
+    ]
+    assert np.array_equal(image, before)
+    for one in changed:
+        assert one.shape == image.shape
+        assert one.dtype == np.float32
+        assert one.min() >= 0
+        assert one.max() <= 1
+    assert any(np.abs(one - image).max() > 0.01 for one in changed)
+
+
+def test_without_changes_the_image_is_the_same(image: npt.NDArray[np.float32]) -> None:
+    assert np.array_equal(augment(np.random.default_rng(0), image, _only()), image)
+
+
+@pytest.mark.parametrize("name", ["gamma", "gain", "inversion", "noise", "blur"])
+def test_grey_stays_grey(name: str, image: npt.NDArray[np.float32]) -> None:
+    for i in range(5):
+        rng = np.random.default_rng(i)
+        grey = augment(rng, image, _only(grey=1, **{name: 1.0}))
+        assert np.array_equal(grey[0], grey[1])
+        assert np.array_equal(grey[0], grey[2])
+
+
+def test_a_permutation_only_swaps_channels(image: npt.NDArray[np.float32]) -> None:
+    swapped = augment(np.random.default_rng(1), image, _only(permutation=1))
+    assert sorted(c.sum() for c in swapped) == sorted(c.sum() for c in image)
+
+
+def test_an_inversion_twice_is_nothing(image: npt.NDArray[np.float32]) -> None:
+    rng = np.random.default_rng(0)
+    twice = aug.invert(rng, aug.invert(rng, image))
+    assert np.abs(twice - image).max() < 1e-6
+
+
+def test_a_change_that_would_leave_no_contrast_is_dropped(
+    image: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aug, "change_gain", lambda _, image: image * 0 + 2)
+    changed = augment(np.random.default_rng(0), image, _only(gain=1))
+    assert np.array_equal(changed, image)
+
+
+def test_every_change_happens_as_often_as_its_probability(
+    image: npt.NDArray[np.float32],
+) -> None:
+    changed = [
+        np.abs(augment(np.random.default_rng(i), image, _only(inversion=0.3)) - image)
+        for i in range(300)
+    ]
+    assert 60 <= sum(one.max() > 0.01 for one in changed) <= 120
