@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_segrefiner.geometry import Box
 
@@ -61,7 +62,7 @@ def from_grid(values: Plane, crop: Crop) -> Plane:
     if crop.is_native:
         return values
     rows, columns = _axes(crop, _axis_from_grid)
-    pixels: Plane = rows @ values @ columns.T
+    pixels: Plane = rows @ (values @ columns.T)
     return pixels
 
 
@@ -92,18 +93,24 @@ def transfer(values: Plane, seen: Mask, coarse: Mask, crop: Crop) -> tuple[Mask,
     Returns
     -------
     mask : (h, w) bool array
-        Where the answer and the mask that the network saw, brought back alike, agree,
-        the coarse mask's own pixel; elsewhere the answer. An answer that repeats what
-        was seen thus changes no pixel, at any size.
+        Where the answer agrees with the mask that the network saw, both brought back
+        alike, the coarse mask's own pixel; elsewhere the answer. An answer that repeats
+        what was seen thus changes no pixel, at any size.
     values : (h, w) float32 array
         The answer at the pixels.
     """
     answer = from_grid(values, crop)
-    mask = answer >= 0.5
+    mask: Mask = answer >= 0.5
     if crop.is_native or crop.is_published:
         return mask, answer
-    same = mask == (from_grid(seen.astype(np.float32), crop) >= 0.5)
-    return np.where(same, coarse, mask), answer
+    is_kept = mask == (from_grid(seen.astype(np.float32), crop) >= 0.5)
+    # Where cells of the grid changed sides the boundary has left: what was too fine to
+    # be seen of it goes with it, or it would stay behind as debris.
+    moved = (values >= 0.5) != seen
+    if moved.any():
+        around = ndimage.binary_dilation(moved, np.ones((3, 3)))
+        is_kept &= from_grid(around.astype(np.float32), crop) < 0.5
+    return np.where(is_kept, coarse, mask), answer
 
 
 def _axes(crop: Crop, weights: Callable[..., Plane]) -> tuple[Plane, Plane]:
@@ -119,6 +126,9 @@ def _axes(crop: Crop, weights: Callable[..., Plane]) -> tuple[Plane, Plane]:
 @lru_cache(maxsize=128)
 def _axis_to_grid(side: int, before: int, inside: int, grid: int, rule: Rule) -> Plane:
     """(grid, inside) weights of one axis.
+
+    The middle of the crop is inside the image, so that mirroring its part inside is
+    mirroring the image.
 
     Parameters
     ----------
