@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_segrefiner.errors import ModelError
 from napari_segrefiner.models.files import SUFFIX, read_card
+from napari_segrefiner.models.published import published
 
 if TYPE_CHECKING:
     from napari_segrefiner.models.card import ModelCard
@@ -26,6 +27,11 @@ class Entry:
 
     name: str
     weights: Path
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the user's own, not the package's."""
+        return self.weights.parent != PACKAGE_FOLDER
 
     @property
     def card(self) -> ModelCard:
@@ -61,13 +67,19 @@ def find_model(model: str | Path) -> Path:
     Raises
     ------
     ModelError
-        If it is neither.
+        If it is neither; a published model that is not installed is told how to get.
     """
     known = {entry.name: entry.weights for entry in entries()}
     if str(model) in known:
         return known[str(model)]
     if Path(model).exists():
         return Path(model)
+    if str(model) in published():
+        message = (
+            f"The model {str(model)!r} is not installed; get it with: "
+            f"napari-segrefiner models fetch {model}"
+        )
+        raise ModelError(message)
     message = (
         f"There is no model {str(model)!r}; choose {', '.join(known) or 'a file'}, or "
         f"give the path of a {SUFFIX} file."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from napari_segrefiner.errors import ModelError
-from napari_segrefiner.models.files import find_weights, read_card
+from napari_segrefiner.models.files import (
+    check_sha256,
+    file_sha256,
+    find_weights,
+    read_card,
+)
 from napari_segrefiner.network import DenoisingUNet
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_segrefiner.models.card import ModelCard
+    from napari_segrefiner.network_config import NetworkConfig
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -62,18 +67,12 @@ def read_model(path: Path) -> Model:
     """
     weights = find_weights(path)
     card = read_card(weights)
-    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-    if card.sha256 and card.sha256 != sha256:
-        message = (
-            f"{weights} has the checksum {sha256[:12]}..., its card says "
-            f"{card.sha256[:12]}...; install the model again."
-        )
-        raise ModelError(message)
-    # On the meta device a card that lies about its size costs no memory.
-    with torch.device("meta"):
-        network = DenoisingUNet(card.network)
-    tensors = _read_tensors(weights, dict(network.named_shapes()))
-    network.load_state_dict(tensors, assign=True)
+    sha256 = check_sha256(weights, card)
+    network = empty_network(card.network)
+    tensors = read_tensors(weights)
+    what = f"{weights} does not fit its card"
+    check_shapes(what, shapes_of(tensors), dict(network.named_shapes()))
+    network.load_state_dict(as_float32(weights, tensors), assign=True)
     return Model(network.eval().requires_grad_(False), card, sha256)
 
 
@@ -101,41 +100,72 @@ def save_model(
     part = path.with_name(path.name + ".part")
     save_file(tensors, part, metadata={"card": card.to_json()})
     part.replace(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return file_sha256(path)
 
 
-def _read_tensors(
-    weights: Path, expected: Mapping[str, tuple[int, ...]]
-) -> dict[str, Tensor]:
-    """The file's tensors as float32, if they are exactly the expected ones."""
+def empty_network(config: NetworkConfig) -> DenoisingUNet:
+    """A network without weights: a configuration that lies costs no memory."""
+    with torch.device("meta"):
+        return DenoisingUNet(config)
+
+
+def read_tensors(weights: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file, as they are stored.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged.
+    """
     try:
         with safe_open(weights, framework="pt") as file:
-            shapes = {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118
-            _check_shapes(weights, shapes, expected)
-            tensors = {name: file.get_tensor(name) for name in shapes}
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        message = f"{weights} is no complete safetensors file ({error})."
+        message = f"{weights} is no complete safetensors file ({error}); get it again."
         raise ModelError(message) from error
-    for name, tensor in tensors.items():
-        if tensor.dtype not in FLOATS:
-            message = f"{weights}: {name} holds {tensor.dtype}; floats are expected."
-            raise ModelError(message)
-        if not torch.isfinite(tensor).all():
-            message = f"{weights}: {name} holds NaN or infinite values; train it again."
-            raise ModelError(message)
-    return {name: tensor.float() for name, tensor in tensors.items()}
 
 
-def _check_shapes(
-    weights: Path,
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def check_shapes(
+    what: str,
     shapes: Mapping[str, tuple[int, ...]],
     expected: Mapping[str, tuple[int, ...]],
 ) -> None:
-    """Raise ModelError at the first tensor that is missing, surplus or misshapen."""
+    """Raise ModelError at the first tensor that is missing, surplus or misshapen.
+
+    `what` begins the message, such as "X does not fit its card".
+    """
     for name in sorted(shapes.keys() | expected.keys()):
         if shapes.get(name) != expected.get(name):
             message = (
-                f"{weights} does not fit its card: {name} has the shape "
-                f"{shapes.get(name, 'none')}, {expected.get(name, 'none')} is expected."
+                f"{what}: {name} has the shape {shapes.get(name, 'none')}, "
+                f"{expected.get(name, 'none')} is expected."
             )
             raise ModelError(message)
+
+
+def as_float32(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of `path` as float32, if they are finite floats.
+
+    Raises
+    ------
+    ModelError
+        If one holds anything else.
+    """
+    converted = {}
+    for name, tensor in tensors.items():
+        if tensor.dtype not in FLOATS:
+            message = f"{path}: {name} holds {tensor.dtype}; floats are expected."
+            raise ModelError(message)
+        converted[name] = tensor.float()
+        # After the conversion: float64 reaches further than float32.
+        if not torch.isfinite(converted[name]).all():
+            message = (
+                f"{path}: {name} holds NaN or infinite values; choose other weights."
+            )
+            raise ModelError(message)
+    return converted
