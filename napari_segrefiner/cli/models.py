@@ -1,0 +1,202 @@
+"""``napari-segrefiner models``: what there is, and how to get more."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_segrefiner.errors import ModelError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from napari_segrefiner.models.card import ModelCard
+    from napari_segrefiner.models.import_model import Imported
+    from napari_segrefiner.models.published import Published
+    from napari_segrefiner.network_config import NetworkConfig
+
+HELP = "List, import, fetch and remove models."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="names, state, size and licence")
+    info = actions.add_parser("info", help="all that is known of a model")
+    info.add_argument("name", metavar="NAME", help="a name of the list")
+    add = actions.add_parser(
+        "import",
+        help="take in a weight file",
+        description="Take in a checkpoint of the published code or a .safetensors "
+        "file. It is checked and converted; nothing in it is executed.",
+    )
+    add.add_argument("file", metavar="FILE", type=Path, help="the weight file")
+    add.add_argument("--name", help="what to call it; by default the file decides")
+    fetch = actions.add_parser("fetch", help="download a published model")
+    fetch.add_argument("name", metavar="NAME", help="a name of the list")
+    fetch.add_argument("--url", help="download from here, such as a mirror, instead")
+    remove = actions.add_parser("remove", help="delete a model of your own")
+    remove.add_argument("name", metavar="NAME", help="a name of the list")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; returns the exit code."""
+    actions: dict[str, Callable[[argparse.Namespace], None]] = {
+        "list": _list,
+        "info": _info,
+        "import": _import,
+        "fetch": _fetch,
+        "remove": _remove,
+    }
+    actions[arguments.action](arguments)
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from napari_segrefiner.models.catalogue import entries, user_folder
+    from napari_segrefiner.models.published import published
+
+    rows = [("NAME", "STATE", "SIZE", "LICENCE", "DESCRIPTION")]
+    installed = entries()
+    for entry in installed:
+        state = "own" if entry.is_own else "in package"
+        size = _size_text(entry.weights.stat().st_size)
+        try:
+            card = entry.card
+        except ModelError as error:  # one damaged file does not hide the others
+            rows.append((entry.name, "damaged", size, "", str(error)))
+            continue
+        licence = card.licence.split(" (")[0]
+        rows.append((entry.name, state, size, licence, card.description))
+    known = {entry.name for entry in installed}
+    for model in published().values():
+        if model.name not in known:
+            size, licence = _size_text(model.size), model.licence.split(" (")[0]
+            rows.append((model.name, "to fetch", size, licence, model.description))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        print(_one_line("  ".join([*cells, row[-1]])))
+    print(f"\nYour models are in {user_folder()}.")
+
+
+def _info(arguments: argparse.Namespace) -> None:
+    from napari_segrefiner.models.catalogue import entries, find_model
+    from napari_segrefiner.models.published import published
+
+    installed = {entry.name: entry for entry in entries()}
+    name = arguments.name
+    if name in installed:
+        weights = installed[name].weights
+        facts = _facts_of_card(installed[name].card, weights)
+    elif name in published():
+        facts = _facts_of_published(published()[name])
+    else:
+        find_model(name)  # raises with the names that there are
+        message = f"{name} is a path; the names of models list are expected."
+        raise ModelError(message)
+    _print_facts(facts)
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    from napari_segrefiner.models.import_model import import_model  # brings torch
+
+    _tell(import_model(arguments.file, arguments.name))
+
+
+def _fetch(arguments: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from napari_segrefiner.models.catalogue import entries
+    from napari_segrefiner.models.fetch import fetch_model
+
+    for entry in entries():
+        if entry.name == arguments.name:
+            print(f"{entry.name} is installed already: {entry.weights}")
+            return
+    bar = tqdm(
+        desc=arguments.name, unit="B", unit_scale=True, dynamic_ncols=True, disable=None
+    )
+
+    def show(done: int, total: int) -> None:
+        bar.total = total or None
+        bar.update(done - bar.n)
+
+    with bar:
+        imported = fetch_model(arguments.name, url=arguments.url, progress=show)
+    _tell(imported)
+
+
+def _remove(arguments: argparse.Namespace) -> None:
+    from napari_segrefiner.models.install import remove_model
+
+    print(f"Removed {arguments.name}: {remove_model(arguments.name)}")
+
+
+def _tell(imported: Imported) -> None:
+    """Print what was imported, then what should be known of it."""
+    print(f"Imported {imported.name}: {imported.weights}")
+    for note in imported.notes:
+        print(note)
+
+
+def _facts_of_card(card: ModelCard, weights: Path) -> Iterator[tuple[str, str]]:
+    from napari_segrefiner.models.files import file_sha256
+
+    yield "name", weights.stem
+    yield "description", card.description
+    yield "source", card.source
+    yield "licence", card.licence
+    yield "citation", card.citation
+    yield "architecture", _network_text(card.network)
+    yield "size", f"{weights.stat().st_size:,} bytes"
+    yield "sha256", file_sha256(weights)
+    yield "file", str(weights)
+    yield "limits", card.limits
+    defaults = dataclasses.asdict(card.defaults)
+    yield "defaults", ", ".join(f"{name} {value}" for name, value in defaults.items())
+    if isinstance(card.recipe, dict) and "imported" in card.recipe:
+        yield "imported", str(card.recipe["imported"])
+
+
+def _facts_of_published(model: Published) -> Iterator[tuple[str, str]]:
+    yield "name", model.name
+    yield "description", model.description
+    yield "source", model.source
+    yield "licence", model.licence
+    yield "citation", model.citation
+    yield "architecture", _network_text(model.network)
+    yield "size", f"{model.size:,} bytes" if model.size else "unknown"
+    yield "sha256", f"{model.sha256} (third party)" if model.sha256 else "unknown"
+    yield "state", f"to fetch: napari-segrefiner models fetch {model.name}"
+    yield "by hand", model.by_hand
+
+
+def _print_facts(facts: Iterator[tuple[str, str]]) -> None:
+    for name, value in facts:
+        if value:
+            print(_one_line(f"{name + ':':<14} {value}"))
+
+
+def _network_text(network: NetworkConfig) -> str:
+    """A network in a line."""
+    text = (
+        f"U-Net of widths {'-'.join(map(str, network.widths))}, blocks per level "
+        f"{network.blocks_down} down and {network.blocks_up} up"
+    )
+    if network.attention_strides:
+        strides = ", ".join(map(str, network.attention_strides))
+        text += f", attention at strides {strides} with {network.heads} heads"
+    return text
+
+
+def _one_line(text: str) -> str:
+    """`text` without line breaks and what else a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text).rstrip()
+
+
+def _size_text(n_bytes: int) -> str:
+    """Megabytes, or a dash where the size is unknown."""
+    return f"{n_bytes / 1e6:.1f} MB" if n_bytes else "-"
