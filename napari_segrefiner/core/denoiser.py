@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Arithmetic = Literal["float32", "bfloat16"]
 
-#: Crops on which the two arithmetics are timed: some 0.2 s with the default model.
+#: Crops on which both kinds of arithmetic are timed: some 0.2 s with the default model.
 TRIAL_SHAPE = (8, 4, 64, 64)
 N_TRIALS = 2
 
