@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,32 +37,35 @@ def close_gaps(coarse: Labels, labels: Labels) -> None:
     array([[0, 1, 1, 2, 2, 2, 0]])
     """
     for _ in range(N_PASSES):
-        lost = (coarse != 0) & (labels == 0)
-        if not lost.any():
+        lost = np.flatnonzero((coarse != 0) & (labels == 0))
+        if not len(lost):
             return
-        by_rows = _between(lost, labels)
-        x, y = _between(lost.T, labels.T)
-        rows, columns = np.concatenate([by_rows.y, y]), np.concatenate([by_rows.x, x])
-        labels[rows, columns] = coarse[rows, columns]
+        y, x = np.divmod(lost, labels.shape[1])
+        by_rows = _is_between(y, x, labels)
+        order = np.lexsort((y, x))
+        by_columns = np.empty_like(by_rows)
+        by_columns[order] = _is_between(x[order], y[order], labels.T)
+        is_gap = by_rows | by_columns
+        y, x = y[is_gap], x[is_gap]
+        labels[y, x] = coarse[y, x]
 
 
-class _Pixels(NamedTuple):
-    y: _Integers
-    x: _Integers
+def _is_between(y: _Integers, x: _Integers, labels: Labels) -> Mask:
+    """Which pixels lie in a run along x whose two neighbours are different labels.
 
-
-def _between(lost: Mask, labels: Labels) -> _Pixels:
-    """Pixels of horizontal runs of `lost` whose two neighbours are different labels."""
-    starts, stops = lost.copy(), lost.copy()
-    starts[:, 1:] &= ~lost[:, :-1]
-    stops[:, :-1] &= ~lost[:, 1:]
-    y, x0 = np.nonzero(starts)
-    x1 = np.nonzero(stops)[1] + 1
-    is_inner = (x0 > 0) & (x1 < labels.shape[1])
-    y, x0, x1 = y[is_inner], x0[is_inner], x1[is_inner]
-    left, right = labels[y, x0 - 1], labels[y, x1]
+    Parameters
+    ----------
+    y, x : (n,) int arrays
+        Pixels without a label, sorted by y, then by x.
+    labels : (Y, X) integer array
+    """
+    begins = np.ones(len(y), bool)
+    begins[1:] = (y[1:] != y[:-1]) | (x[1:] != x[:-1] + 1)
+    first = np.flatnonzero(begins)
+    last = np.append(first[1:], len(y)) - 1
+    left = np.where(x[first] > 0, labels[y[first], x[first] - 1], 0)
+    stop = x[last] + 1
+    size = labels.shape[1]
+    right = np.where(stop < size, labels[y[last], np.minimum(stop, size - 1)], 0)
     is_gap = (left != 0) & (right != 0) & (left != right)
-    y, x0, length = y[is_gap], x0[is_gap], (x1 - x0)[is_gap]
-    before = np.cumsum(length) - length  # pixels of the runs that come before
-    offset = np.arange(length.sum()) - np.repeat(before, length)
-    return _Pixels(np.repeat(y, length), np.repeat(x0, length) + offset)
+    return np.repeat(is_gap, last + 1 - first)

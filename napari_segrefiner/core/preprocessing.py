@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from napari_segrefiner.errors import InputError, OptionError
 
@@ -176,9 +175,10 @@ def normalise(images: Tensor, kind: Normalisation) -> Tensor:
         mean = images.new_tensor(IMAGENET_MEAN)[:, None, None]
         scale = 1.0 / images.new_tensor(IMAGENET_STD)[:, None, None]
         return (images * 255.0 - mean) * scale
-    deviation, mean = torch.std_mean(images, dim=(1, 2, 3), correction=0, keepdim=True)
-    scaled = (images - mean) / (deviation + WINDOW_SOFTENING)
-    return scaled.clamp(-WINDOW_LIMIT, WINDOW_LIMIT)
+    centred = images - images.mean(dim=(1, 2, 3), keepdim=True)
+    # torch.std takes six times as long
+    deviation = centred.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    return (centred / (deviation + WINDOW_SOFTENING)).clamp(-WINDOW_LIMIT, WINDOW_LIMIT)
 
 
 def _plane(
