@@ -370,7 +370,7 @@ def staircase(rng: np.random.Generator, mask: Mask, scene: Scene) -> Mask:
 
 def constant_offset(rng: np.random.Generator, mask: Mask, scene: Scene) -> Mask:
     """Eroded or dilated by one constant."""
-    reach = rng.uniform(1, 1.5 + 0.13 * scene.size)
+    reach = rng.uniform(0.8, 1.2 + 0.1 * scene.size)
     sign = 1 if rng.random() < 0.5 else -1
     result: Mask = signed_distance(mask) + np.float32(sign * reach) > 0
     return result

@@ -98,7 +98,7 @@ def test_constant_offset_is_a_smaller_or_larger_disc() -> None:
         coarse = sim.constant_offset(rng, scene.fine, scene)
         radius = np.sqrt(np.count_nonzero(coarse) / np.pi)
         assert iou(coarse, _disc(30, 32, radius)) > 0.93
-        assert 0.8 < abs(radius - 15) < 6
+        assert 0.6 < abs(radius - 15) < 4.4
 
 
 def test_hurried_polygons_have_straight_sides() -> None:
