@@ -32,7 +32,7 @@ def fetch_model(
     *,
     url: str | None = None,
     progress: Progress | None = None,
-    pause: float = 2.0,
+    pause: float = 1.0,
 ) -> Imported:
     """Download a published model and import it; nothing half-done stays.
 
@@ -83,7 +83,7 @@ def download(
     file: Path,
     *,
     progress: Progress | None = None,
-    pause: float = 2.0,
+    pause: float = 1.0,
 ) -> None:
     """Download `model` from `url` into `file`; parameters as in :func:`fetch_model`.
 

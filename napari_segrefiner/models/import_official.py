@@ -27,6 +27,7 @@ MAX_PICKLE = 16 * 2**20
 #: Pickles at the start of an old file: number, version, machine, content, storages.
 LEGACY_PICKLES = 5
 
+MAX_NAME = 200
 WRAPPERS = ("module.", "denoise_model.")
 #: Constants of the loss, stored with the published weights.
 LOSS = "loss_texture."
@@ -82,7 +83,10 @@ def network_tensors(path: Path, content: object) -> dict[str, Tensor]:
         raise ModelError(_UNNAMED.format(what=path, kind=type(content).__name__))
     tensors: dict[str, Tensor] = {}
     for key, value in content.items():
-        name = str(key)
+        if not isinstance(key, str) or not key.isprintable() or len(key) > MAX_NAME:
+            message = f"{path} holds something that has no tensor's name; get it again."
+            raise ModelError(message)
+        name = key
         for prefix in WRAPPERS:
             name = name.removeprefix(prefix)
         if name.startswith(LOSS):

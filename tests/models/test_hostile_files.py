@@ -230,6 +230,17 @@ FILES: dict[str, tuple[str, Maker, str]] = {
     "folder": ("x.pth", lambda p: p.mkdir(), "cannot be read"),
     "list": ("x.pth", pickled(lambda p: [torch.zeros(1)]), "is of type list"),
     "number": ("x.pth", pickled(lambda p: {"a": 1}), "x.pth: a is of type int"),
+    "numbered": ("x.pth", pickled(lambda p: {3: torch.zeros(1)}), "no tensor's name"),
+    "lines in a name": (
+        "x.pth",
+        changed(**{"a\nb": torch.zeros(1)}),
+        "no tensor's name",
+    ),
+    "endless name": (
+        "x.pth",
+        changed(**{"a" * 201: torch.zeros(1)}),
+        "no tensor's name",
+    ),
     "other network": (
         "x.pth",
         pickled(lambda p: {"conv1.weight": torch.zeros(3)}),
