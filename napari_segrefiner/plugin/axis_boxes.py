@@ -1,0 +1,111 @@
+"""Choices that appear only for images with channels and for labels with planes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QWidget
+
+from napari_segrefiner.plugin.controls import SteadyComboBox
+from napari_segrefiner.plugin.images import Channels, find_channels
+from napari_segrefiner.plugin.planes import sliders
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+ALL, DISPLAYED = "all", "displayed"
+
+
+class ChannelBox(SteadyComboBox):
+    """Which channel of an image the network looks at."""
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._channels: Channels | None = None
+        self._axis = 0
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything to choose."""
+        return self._channels is not None and self._channels.count > 1
+
+    @property
+    def channel(self) -> int | None:
+        """The chosen channel, None for all of them."""
+        if self._channels is None:
+            return None
+        if not self.is_needed:
+            return 0
+        choice = self.currentData()
+        if choice == DISPLAYED:
+            return int(self._viewer.dims.current_step[self._axis])
+        return None if choice == ALL else int(choice)
+
+    def update_for(self, image: Layer | None, labels: Layer | None) -> None:
+        """Offer the channels of `image` that `labels` lack."""
+        channels = None
+        if image is not None and labels is not None:
+            channels = find_channels(image, labels)
+            dims = self._viewer.dims
+            self._axis = (channels.axis if channels else 0) + dims.ndim - image.ndim
+        if channels == self._channels and (channels is None or self.count()):
+            return
+        self._channels = channels
+        self.clear()
+        if channels is None:
+            return
+        if channels.can_mix:
+            self.addItem("all channels", ALL)
+        if self._axis not in self._viewer.dims.displayed:
+            self.addItem("displayed channel", DISPLAYED)
+        for channel in range(channels.count):
+            self.addItem(f"channel {channel}", channel)
+        self.setCurrentIndex(0)
+
+
+class PlanesBox(SteadyComboBox):
+    """Whether the displayed plane is refined, or all planes along a slider."""
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._labels: Layer | None = None
+        for event in self._events():
+            event.connect(self.refresh)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything to choose."""
+        return self.count() > 1
+
+    @property
+    def slider(self) -> int | None:
+        """The axis along which all planes are refined, None for the displayed plane."""
+        axis = self.currentData()
+        return None if axis is None else int(axis)
+
+    def update_for(self, labels: Layer | None) -> None:
+        """Offer the sliders of `labels`."""
+        self._labels = labels
+        self.refresh()
+
+    def refresh(self, event: Any = None) -> None:
+        """Offer what the viewer shows now; the choice stays if it still can."""
+        before = self.slider
+        found = () if self._labels is None else sliders(self._viewer, self._labels)
+        self.clear()
+        self.addItem("displayed plane", None)
+        for slider in found:
+            self.addItem(f"all {slider.n_planes} along {slider.name}", slider.axis)
+        self.setCurrentIndex(max(self.findData(before), 0))
+
+    def disconnect_viewer(self) -> None:
+        """Hear no more of the viewer."""
+        for event in self._events():
+            event.disconnect(self.refresh)
+
+    def _events(self) -> tuple[Any, ...]:
+        events = self._viewer.dims.events
+        return events.ndisplay, events.order, events.ndim, events.axis_labels

@@ -1,0 +1,349 @@
+"""Runs from the press of a button to pixels in a layer; it needs no window."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_segrefiner.errors import SegRefinerError
+from napari_segrefiner.plugin import messages
+from napari_segrefiner.plugin.edits import write_undoable
+from napari_segrefiner.plugin.engine import Engine
+from napari_segrefiner.plugin.findings import count, finding, merge
+from napari_segrefiner.plugin.frames import Frame, History
+from napari_segrefiner.plugin.layers import is_labels, is_listed, unwrap
+from napari_segrefiner.plugin.planes import array_shape
+from napari_segrefiner.plugin.preview import Preview
+from napari_segrefiner.plugin.results import Results, write_features, write_record
+from napari_segrefiner.plugin.review import Review
+from napari_segrefiner.plugin.run import Run, plan_run
+from napari_segrefiner.plugin.stroke import StrokeWatch
+from napari_segrefiner.plugin.view import Tone, View
+from napari_segrefiner.plugin.worker import (
+    Failed,
+    PlaneDone,
+    Progress,
+    Runner,
+    Warmed,
+    WorkerEvent,
+    refine_planes,
+    warm_model,
+)
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Labels
+
+
+class Controller:
+    """Starts, stops and finishes runs; one at a time.
+
+    Parameters
+    ----------
+    viewer : napari viewer or ViewerModel
+    view : View
+        The dock.
+    engine : Engine
+        The refiner.
+    runner : Runner
+        Where work is done.
+    """
+
+    def __init__(
+        self, viewer: ViewerModel, view: View, engine: Engine, runner: Runner
+    ) -> None:
+        self._viewer = viewer
+        self._view = view
+        self._engine = engine
+        self._runner = runner
+        self._run: Run | None = None
+        self._warming: str | None = None
+        self._waiting: deque[tuple[Labels, int]] = deque()
+        self._is_closed = False
+        self.history = History()
+        self.preview = Preview(viewer)
+        self.results = Results(viewer)
+        self.review = Review(viewer, self.results)
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    # ---- what the buttons and keys do
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is at work."""
+        return self._run is not None
+
+    def warm(self) -> None:
+        """Load the chosen model in the background."""
+        choices = self._view.read()
+        if self._warming == choices.model:
+            return
+        self._warming = choices.model
+        if self._run is None:
+            self._view.show_message(messages.LOADING, "busy")
+        self._runner.start(
+            lambda _: warm_model(self._engine, choices.model, choices.options),
+            partial(self._on_warm_event, choices.model),
+            partial(self._on_warm_end, choices.model),
+        )
+
+    def refine(self) -> None:
+        """Refine all objects of the chosen labels."""
+        if self._run is not None:
+            self._view.show_message(messages.BUSY, "notice")
+            return
+        self._start(self._view.read().labels, None)
+
+    def refine_selected(self) -> None:
+        """Refine the selected label."""
+        layer = self.operand()
+        if layer is None:
+            self._view.show_message(messages.NO_LABELS, "notice")
+        elif not layer.selected_label:
+            self._view.show_message(messages.NO_SELECTION, "notice")
+        else:
+            self.refine_object(layer, int(layer.selected_label))
+
+    def refine_under_cursor(self) -> None:
+        """Refine the object under the cursor."""
+        layer = self.operand()
+        label = None if layer is None else self.label_under_cursor(layer)
+        if layer is None or label is None:
+            self._view.show_message(messages.NO_OBJECT, "notice")
+        else:
+            self.refine_object(layer, label)
+
+    def refine_object(self, layer: Labels, label: int) -> None:
+        """Refine one object; while another one is at work it waits for its turn."""
+        if self._run is None:
+            self._start(layer, label)
+        elif self._run.label is None:
+            self._view.show_message(messages.BUSY, "notice")
+        elif (layer, label) not in self._waiting:
+            self._waiting.append((layer, label))
+
+    def stop(self) -> None:
+        """Stop the run at its next step."""
+        self._waiting.clear()
+        run = self._run
+        if run is not None and run.handle is not None and not run.has_ended:
+            run.is_stopped = True
+            run.handle.cancel()
+            self._view.show_message(messages.STOPPING, "busy")
+
+    def next_object(self) -> None:
+        """Go to the next object that needs a look."""
+        self._view.show_message(*self.review.go_to_next(self.operand()))
+
+    def restore_object(self) -> None:
+        """Give the object under the cursor, or the selected one, its coarse mask."""
+        if self._run is not None:
+            self._view.show_message(messages.BUSY, "notice")
+            return
+        layer = self.operand()
+        label = None if layer is None else self.label_under_cursor(layer)
+        self._view.show_message(*self.review.restore(layer, label))
+
+    def show_source(self, is_shown: bool) -> None:
+        """Show the coarse labels instead of the refined ones, or go back."""
+        if not is_shown:
+            self.review.show_result()
+            return
+        sentence = self.review.show_source(self.operand())
+        if sentence:
+            self._view.show_message(sentence, "notice")
+
+    def tick(self) -> None:
+        """Called some ten times a second while a run is at work."""
+        self.preview.show()
+        if self._run is not None and self._run.has_ended:
+            self._finish(self._run)
+
+    def rest(self) -> None:
+        """Called when nothing has been going on for a while."""
+        if self._run is None:
+            self.preview.remove()
+
+    def close(self, *, is_viewer_alive: bool) -> None:
+        """Stop everything and let go of the viewer."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._waiting.clear()
+        run, self._run = self._run, None
+        if run is not None:
+            if run.handle is not None:
+                run.handle.cancel()
+            if run.stroke is not None:
+                run.stroke.close()
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        if is_viewer_alive:
+            self.review.show_result()
+            self.preview.remove()
+
+    # ---- which layer and object is meant
+
+    def operand(self) -> Labels | None:
+        """The layer whose objects are meant: the active result, else the chosen one."""
+        active = unwrap(self._viewer.layers.selection.active)
+        if active is not None and is_labels(active) and self.results.is_result(active):
+            return active
+        return self._view.read().labels
+
+    def label_under_cursor(self, layer: Labels) -> int | None:
+        """The label of `layer` under the cursor, None over the background."""
+        if layer.multiscale:
+            return None
+        value = layer.get_value(self._viewer.cursor.position, world=True)
+        return int(value) if value else None
+
+    # ---- a run
+
+    def _start(self, source: Labels | None, label: int | None) -> None:
+        try:
+            run = plan_run(self._viewer, self.results, self._view.read(), source, label)
+        except SegRefinerError as error:
+            self._view.show_message(str(error), "notice")
+            return
+        self._run = run
+        run.stroke = StrokeWatch(run.destination or run.source)
+        self.history.clear()
+        self.preview.begin(run.source)
+        what = f"'{run.source.name}'" if label is None else f"label {label}"
+        self._view.show_running(True)
+        self._view.show_progress(None, "")
+        self._view.show_message(f"Refining {what}…", "busy")
+        run.handle = self._runner.start(
+            partial(refine_planes, self._engine, run.request),
+            partial(self._on_event, run),
+            partial(self._on_end, run),
+        )
+
+    def _on_event(self, run: Run, event: WorkerEvent) -> None:
+        if self._is_closed or run is not self._run:
+            return
+        match event:
+            case Frame():
+                self.history.add(event)
+                self.preview.push(event)
+            case Progress(share=share):
+                run.share = share
+                elapsed = time.monotonic() - run.started
+                self._view.show_progress(share, messages.remaining(share, elapsed))
+            case PlaneDone():
+                run.done.append(event)
+            case Failed(text=text):
+                run.failed = text
+
+    def _on_end(self, run: Run) -> None:
+        if self._is_closed or run is not self._run:
+            return
+        run.has_ended = True
+        self._finish(run)
+
+    def _finish(self, run: Run) -> None:
+        """Write what is done, unless the user is in the midst of a stroke."""
+        if run.stroke is not None and run.stroke.is_painting and not run.is_void:
+            # Now, it would cut the stroke's undo step in two; tick() asks again.
+            self._view.show_message(messages.PAINTING, "busy")
+            return
+        if run.stroke is not None:
+            run.stroke.close()
+        self._run = None
+        if run.label is None:
+            self.preview.remove()
+        else:
+            self.preview.hide()
+        try:
+            text, tone = self._write(run)
+        except SegRefinerError as error:
+            text, tone = str(error), "notice"
+        self._view.show_running(False)
+        self._view.show_review(self.review.has_results)
+        self._view.show_message(text, tone)
+        if self._waiting:
+            self._start_waiting()
+
+    def _start_waiting(self) -> None:
+        """Begin with the next object that was asked for meanwhile."""
+        layer, label = self._waiting.popleft()
+        if not is_listed(self._viewer, layer):
+            return
+        self._start(layer, label)
+
+    def _write(self, run: Run) -> tuple[str, Tone]:
+        """Write the finished planes; returns the sentence to show and its tone."""
+        if run.is_void or not run.done:
+            is_stopped = messages.STOPPED if run.is_stopped else ""
+            return run.failed or is_stopped or messages.NO_LABELS, "notice"
+        if array_shape(run.destination or run.source) != run.shape:
+            return messages.RESHAPED, "notice"
+        findings = merge(
+            finding(done.plane, report) for done in run.done for report in done.report
+        )
+        if all(f.status == "skipped" for f in findings.values()):
+            return messages.outcome(count(findings)), "notice"
+        if run.destination is None:
+            layer, written = self.results.make(run.source, run.edits)
+        else:
+            layer, written = run.destination, write_undoable(run.destination, run.edits)
+        write_record(layer, run.image.name, run.request.image.channel, run.done)
+        write_features(layer, findings.values())
+        self.review.add(layer, findings)
+        self._bring_forward(run, layer)
+        if run.failed:
+            return run.failed, "notice"
+        if run.is_stopped and run.share < 1:
+            n_planes = len(run.request.planes)
+            return messages.stopped_at(len(run.done), n_planes), "notice"
+        n_left = run.n_pixels - written
+        if run.label is None:
+            return messages.finished(count(findings), n_left), "done"
+        one = findings[run.label]
+        sentence = messages.one_finished(one.label, one.status, one.change, n_left)
+        return sentence, "done"
+
+    def _bring_forward(self, run: Run, layer: Labels) -> None:
+        """Show the result instead of its source, unless the user is elsewhere now."""
+        if layer is run.source:
+            return
+        selection = self._viewer.layers.selection
+        layer.visible = True
+        mode = run.source.mode
+        if run.source.visible:
+            run.source.visible = False
+        if selection.active in (run.source, run.image, layer, None):
+            selection.active = layer
+            layer.mode = mode
+
+    def _on_removed(self, event: Any) -> None:
+        """A layer was deleted."""
+        layer = event.value
+        run = self._run
+        if run is not None and run.needs(layer):
+            run.is_void = run.is_void or run.writes(layer)
+            run.failed = messages.removed(layer.name)
+            self._waiting.clear()
+            if run.handle is not None:
+                run.handle.cancel()
+        self._view.show_review(self.review.has_results)
+
+    # ---- the model
+
+    def _on_warm_event(self, model: str, event: WorkerEvent) -> None:
+        if self._is_closed or model != self._warming:
+            return
+        match event:
+            case Warmed(facts=facts):
+                self._view.show_facts(facts)
+                if self._run is None:
+                    self._view.show_message(messages.READY, "done")
+            case Failed(text=text):
+                if self._run is None:
+                    self._view.show_message(text, "notice")
+
+    def _on_warm_end(self, model: str) -> None:
+        if model == self._warming:
+            self._warming = None

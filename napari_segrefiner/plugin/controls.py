@@ -1,0 +1,256 @@
+"""Options as form rows: every widget, bound and tooltip comes from the declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_segrefiner.options import OptionSpec
+
+FROM_MODEL = "from model"
+#: Where a declaration has no upper bound; Qt's own limit for whole numbers.
+MOST = 2**31 - 1
+DECIMALS = 2
+
+
+class SteadySpinBox(QSpinBox):
+    """A spin box that leaves the wheel to the scroll area around it."""
+
+    def wheelEvent(self, event: Any) -> None:
+        """Do not change a value in passing."""
+        event.ignore()
+
+
+class SteadyDoubleSpinBox(QDoubleSpinBox):
+    """As SteadySpinBox, with decimals."""
+
+    def wheelEvent(self, event: Any) -> None:
+        """Do not change a value in passing."""
+        event.ignore()
+
+
+class SteadyComboBox(QComboBox):
+    """A combo box that shrinks with the dock, and leaves the wheel to it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.setMinimumContentsLength(8)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: Any) -> None:
+        """Do not change a value in passing."""
+        event.ignore()
+
+
+class OptionForm(QWidget):
+    """A form with one row per option.
+
+    Parameters
+    ----------
+    specs : iterable of OptionSpec
+        The options to show, as napari_segrefiner.options.specs gives them.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self, specs: Iterable[OptionSpec], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._specs = tuple(specs)
+        self.widgets: dict[str, QWidget] = {}
+        layout = form_layout(self)
+        for spec in self._specs:
+            widget = option_widget(spec)
+            widget.setObjectName(spec.name)
+            widget.setToolTip(tooltip(spec))
+            self.widgets[spec.name] = widget
+            layout.addRow(title(spec), widget)
+            label = layout.labelForField(widget)
+            if label is not None:
+                label.setToolTip(widget.toolTip())
+            _signal(widget).connect(self._on_change)
+
+    def values(self) -> dict[str, Any]:
+        """The values that differ from the declared defaults."""
+        found = {}
+        for spec in self._specs:
+            value = read(spec, self.widgets[spec.name])
+            if value != spec.default:
+                found[spec.name] = value
+        return found
+
+    def reset(self) -> None:
+        """Back to the declared defaults."""
+        for spec in self._specs:
+            write(spec, self.widgets[spec.name], spec.default)
+
+    def show_defaults(self, defaults: Mapping[str, Any]) -> None:
+        """Tell which values the model gives to options that are left to it."""
+        for spec in self._specs:
+            if spec.optional and spec.name in defaults:
+                _name_default(spec, self.widgets[spec.name], defaults[spec.name])
+
+    def _on_change(self, *_: Any) -> None:
+        self.changed.emit()
+
+
+class Fold(QWidget):
+    """A title that shows or hides what is below it; hidden at first."""
+
+    def __init__(self, name: str, content: QWidget) -> None:
+        super().__init__()
+        self._name = name
+        self._content = content
+        self.button = QPushButton()
+        self.button.setFlat(True)
+        self.button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.button.setStyleSheet(
+            "QPushButton {text-align: left; background: transparent; padding: 2px 0;}"
+        )
+        self.button.clicked.connect(self.toggle)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.button)
+        layout.addWidget(content)
+        self.set_open(False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the content is shown."""
+        return not self._content.isHidden()
+
+    def set_open(self, is_open: bool) -> None:
+        """Show or hide the content."""
+        self._content.setVisible(is_open)
+        self.button.setText(f"{'▾' if is_open else '▸'}  {self._name}")
+
+    def toggle(self) -> None:
+        """Show what is hidden, hide what is shown."""
+        self.set_open(not self.is_open)
+
+
+def form_layout(parent: QWidget) -> QFormLayout:
+    """An empty form layout in the style of the dock."""
+    layout = QFormLayout(parent)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setVerticalSpacing(4)
+    layout.setHorizontalSpacing(8)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    return layout
+
+
+def option_widget(spec: OptionSpec) -> QWidget:
+    """The widget that fits an option, set to its default."""
+    widget: QWidget
+    if spec.choices or spec.kind is bool:
+        widget = SteadyComboBox()
+        if spec.optional:
+            widget.addItem(FROM_MODEL, None)
+        for value in spec.choices or (True, False):
+            text = str(value) if spec.choices else ("on" if value else "off")
+            widget.addItem(text, value)
+    elif spec.kind is int:
+        widget = _spin_box(spec, SteadySpinBox(), step=1)
+    elif spec.kind is float:
+        box = SteadyDoubleSpinBox()
+        box.setDecimals(DECIMALS)
+        widget = _spin_box(spec, box, step=0.05)
+    else:
+        widget = QLineEdit()
+    write(spec, widget, spec.default)
+    return widget
+
+
+def _spin_box(spec: OptionSpec, box: Any, step: float) -> Any:
+    """Bounds and unit; an optional one has a value below them, meaning None."""
+    low = 0 if spec.minimum is None else spec.minimum
+    high = MOST if spec.maximum is None else spec.maximum
+    number = int if spec.kind is int else float
+    if spec.optional:
+        # A value that cannot be typed or meant: Qt shows the special text for it.
+        low -= step
+        box.setSpecialValueText(FROM_MODEL)
+    box.setRange(number(low), number(high))
+    box.setSingleStep(number(step))
+    box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    if spec.unit:
+        box.setSuffix(f" {spec.unit}")
+    return box
+
+
+def read(spec: OptionSpec, widget: Any) -> Any:
+    """The option's value in its widget, None for "from model"."""
+    if isinstance(widget, QComboBox):
+        return widget.currentData()
+    if isinstance(widget, QLineEdit):
+        return widget.text()
+    if spec.optional and widget.value() == widget.minimum():
+        return None
+    return widget.value() if spec.kind is int else round(widget.value(), DECIMALS)
+
+
+def write(spec: OptionSpec, widget: Any, value: Any) -> None:
+    """Set the widget to a value of the option."""
+    if isinstance(widget, QComboBox):
+        widget.setCurrentIndex(widget.findData(value))
+    elif isinstance(widget, QLineEdit):
+        widget.setText("" if value is None else str(value))
+    else:
+        widget.setValue(widget.minimum() if value is None else value)
+
+
+def title(spec: OptionSpec) -> str:
+    """The option's name for people."""
+    return spec.name.replace("_", " ").capitalize()
+
+
+def tooltip(spec: OptionSpec) -> str:
+    """Its help, and where it comes from."""
+    text = spec.help
+    if spec.optional:
+        text += f"\n{FROM_MODEL.capitalize()}: the value on the model's card."
+    if spec.minimum is not None or spec.maximum is not None:
+        text += f"\nAllowed: {spec.bounds_text()}."
+    return text
+
+
+def _name_default(spec: OptionSpec, widget: Any, value: Any) -> None:
+    if value is None:
+        text = FROM_MODEL
+    elif isinstance(value, bool):
+        text = f"{FROM_MODEL} ({'on' if value else 'off'})"
+    elif isinstance(value, float):
+        text = f"{FROM_MODEL} ({value:g})"
+    else:
+        text = f"{FROM_MODEL} ({value})"
+    if isinstance(widget, QComboBox):
+        widget.setItemText(widget.findData(None), text)
+    elif not isinstance(widget, QLineEdit):
+        widget.setSpecialValueText(text)
+
+
+def _signal(widget: Any) -> Any:
+    """The signal that tells of a new value."""
+    if isinstance(widget, QComboBox):
+        return widget.currentIndexChanged
+    if isinstance(widget, QLineEdit):
+        return widget.editingFinished
+    return widget.valueChanged

@@ -1,0 +1,114 @@
+"""The refiner as the dock sees it: something that yields events; torch comes late."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.core.events import Event
+from napari_segrefiner.errors import MissingExtraError
+from napari_segrefiner.options import RefineOptions
+
+if TYPE_CHECKING:
+    from napari_segrefiner.models.checkpoint import Model
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the dock shows of a loaded model.
+
+    ``defaults`` holds the values that stand behind None in the options.
+    """
+
+    name: str
+    description: str = ""
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """What a run needs; both methods are called in a worker thread."""
+
+    def warm(self, model: str, options: RefineOptions) -> ModelFacts:
+        """Load a model and everything that the first run would wait for."""
+
+    def steps(
+        self,
+        model: str,
+        options: RefineOptions,
+        image: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+    ) -> Iterator[Event]:
+        """Refine one (Y, X) plane; the events of core.events."""
+
+
+class PackagedEngine:
+    """The engine of this package; each model is read once and kept."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, Model] = {}
+        # The model is warmed in one worker while a run may ask for it in another.
+        self._lock = threading.Lock()
+
+    def warm(self, model: str, options: RefineOptions) -> ModelFacts:
+        """Load the model, then refine one made-up square: the first pass is slow."""
+        from napari_segrefiner.models.card import resolve
+
+        card = self._model(model).card
+        image = np.zeros((64, 64), np.uint8)
+        image[16:48, 16:48] = 200
+        for _ in self.steps(model, options, image, (image > 0).astype(np.uint8)):
+            pass
+        return ModelFacts(
+            name=card.name,
+            description=card.description,
+            defaults=dataclasses.asdict(
+                resolve(RefineOptions(preset=options.preset), card)
+            ),
+        )
+
+    def steps(
+        self,
+        model: str,
+        options: RefineOptions,
+        image: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+    ) -> Iterator[Event]:
+        """Refine one plane with the package's refiner."""
+        loaded = self._model(model)
+        from napari_segrefiner.core.refiner import Refiner
+
+        yield from Refiner(loaded, options).steps(image, labels)
+
+    def _model(self, name: str) -> Model:
+        """The loaded model."""
+        check_torch()
+        from napari_segrefiner.models.catalogue import load_model
+
+        with self._lock:
+            if name not in self._models:
+                self._models[name] = load_model(name)
+            return self._models[name]
+
+
+def check_torch() -> None:
+    """Import torch, or say in one sentence how to get it.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed, or does not load (on Windows an OSError).
+    """
+    try:
+        import torch  # noqa: F401
+    except (ImportError, OSError) as error:
+        message = (
+            f"PyTorch cannot be imported ({error}). Install it with: pip install "
+            "torch, then start napari again."
+        )
+        raise MissingExtraError(message) from error

@@ -1,0 +1,115 @@
+"""What a run found out about each object, in the order in which it needs a look."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from napari_segrefiner.core.events import ObjectReport
+from napari_segrefiner.geometry import Box
+from napari_segrefiner.plugin.planes import Plane
+
+#: Which status stands for an object that had several, in several planes.
+ORDER = ("refined", "held", "kept", "unchanged", "skipped")
+#: Added to the need of objects whose coarse mask a guard has kept: the network had
+#: something to say that was not trusted, so a person should look.
+HELD_BONUS = 0.5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One object of a result.
+
+    ``change`` is 1 - IoU of coarse and refined mask, ``uncertainty`` the network's mean
+    doubt, both in [0, 1] (NaN when skipped); of several planes the largest.
+    ``plane`` and ``box`` tell where to look. ``status`` is an ObjectReport's, or
+    ``restored``.
+    """
+
+    label: int
+    status: str
+    change: float
+    uncertainty: float
+    plane: Plane
+    box: Box
+
+    @property
+    def need(self) -> float:
+        """How much it needs a look; more is earlier."""
+        doubt = 0.0 if math.isnan(self.uncertainty) else self.uncertainty
+        return self.change + doubt + HELD_BONUS * (self.status in ("held", "kept"))
+
+
+def finding(plane: Plane, report: ObjectReport) -> Finding:
+    """The finding of one object's report."""
+    skipped = report.status == "skipped"
+    return Finding(
+        label=report.id,
+        status=report.status,
+        change=0.0 if skipped else 1.0 - report.iou,
+        uncertainty=math.nan if skipped else report.uncertainty,
+        plane=plane,
+        box=report.box,
+    )
+
+
+def merge(findings: Iterable[Finding]) -> dict[int, Finding]:
+    """One finding per label: an object of many planes counts once, at its worst."""
+    merged: dict[int, Finding] = {}
+    for new in findings:
+        old = merged.get(new.label)
+        if old is None:
+            merged[new.label] = new
+            continue
+        worst = max(old, new, key=lambda f: f.need)
+        uncertainties = [
+            f.uncertainty for f in (old, new) if not math.isnan(f.uncertainty)
+        ]
+        merged[new.label] = replace(
+            worst,
+            status=min(old.status, new.status, key=ORDER.index),
+            change=max(old.change, new.change),
+            uncertainty=max(uncertainties, default=math.nan),
+        )
+    return merged
+
+
+def count(findings: Mapping[int, Finding]) -> Counter[str]:
+    """How many objects have each status."""
+    return Counter(f.status for f in findings.values())
+
+
+@dataclass
+class Queue:
+    """The objects of one result layer, to be looked at one after the other."""
+
+    findings: dict[int, Finding] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
+
+    def update(self, new: Mapping[int, Finding]) -> None:
+        """Take over newer findings; those objects need a look again."""
+        self.findings.update(new)
+        self.seen -= set(new)
+
+    @property
+    def ranked(self) -> list[Finding]:
+        """All objects that were worked on, the neediest first, then by label."""
+        worked_on = [
+            f for f in self.findings.values() if f.status not in ("skipped", "restored")
+        ]
+        return sorted(worked_on, key=lambda f: (-f.need, f.label))
+
+    def next(self) -> tuple[Finding, int, int] | None:
+        """The next object not seen yet, its place and their number; None at the end.
+
+        After the end it begins anew.
+        """
+        ranked = self.ranked
+        for place, item in enumerate(ranked):
+            if item.label not in self.seen:
+                self.seen.add(item.label)
+                return item, place + 1, len(ranked)
+        self.seen.clear()
+        return None

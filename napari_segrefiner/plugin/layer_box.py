@@ -1,0 +1,116 @@
+"""A choice of layers that keeps pace with the viewer's list."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_segrefiner.plugin.controls import SteadyComboBox
+from napari_segrefiner.plugin.layers import unwrap
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+
+class LayerBox(SteadyComboBox):
+    """A combo box of the layers of one kind, the topmost first.
+
+    It stands for layers, not for names: renaming or moving one changes no choice.
+
+    Parameters
+    ----------
+    viewer : napari viewer or ViewerModel
+    accepts : callable
+        Which layers are offered.
+    placeholder : str
+        Shown when there is none.
+    follows : callable, optional
+        ``follows(active, chosen)``: whether to choose a layer that has become active.
+    """
+
+    chosen = Signal()
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        accepts: Callable[[Layer], bool],
+        placeholder: str,
+        follows: Callable[[Layer, Layer | None], bool] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._accepts = accepts
+        self._follows = follows
+        self._layers: list[weakref.ref[Layer]] = []
+        self.setPlaceholderText(placeholder)
+        for event in self._events():
+            event.connect(self.refresh)
+        viewer.layers.selection.events.active.connect(self._on_active)
+        self.currentIndexChanged.connect(self._on_index)
+        self.refresh()
+        self._on_active()
+
+    @property
+    def layer(self) -> Any:
+        """The chosen layer, None if there is none."""
+        index = self.currentIndex()
+        return self._layers[index]() if 0 <= index < len(self._layers) else None
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All layers to choose from."""
+        return [layer for ref in self._layers if (layer := ref()) is not None]
+
+    def choose(self, layer: Layer | None) -> None:
+        """Choose a layer; one that is not among the choices changes nothing."""
+        layer = unwrap(layer)
+        for index, ref in enumerate(self._layers):
+            if layer is not None and ref() is layer:
+                self.setCurrentIndex(index)
+
+    def refresh(self, event: Any = None) -> None:
+        """Follow the viewer's list; the chosen layer stays chosen while it is there."""
+        before = self.layer
+        layers = [unwrap(layer) for layer in self._viewer.layers]
+        layers = [layer for layer in reversed(layers) if self._accepts(layer)]
+        was_blocked = self.blockSignals(True)
+        self.clear()
+        self._layers = [weakref.ref(layer) for layer in layers]
+        for layer in layers:
+            self.addItem(layer.name)
+        if before in layers:
+            self.setCurrentIndex(layers.index(before))
+        else:
+            self.setCurrentIndex(0 if layers else -1)
+        self.blockSignals(was_blocked)
+        if self.layer is not before:
+            self.chosen.emit()
+
+    def disconnect_viewer(self) -> None:
+        """Hear no more of the viewer."""
+        for event in self._events():
+            event.disconnect(self.refresh)
+        self._viewer.layers.selection.events.active.disconnect(self._on_active)
+
+    def _events(self) -> tuple[Any, ...]:
+        events = self._viewer.layers.events
+        return events.inserted, events.removed, events.reordered, events.renamed
+
+    def _on_index(self, index: int) -> None:
+        self.chosen.emit()
+
+    def _on_active(self, event: Any = None) -> None:
+        active = unwrap(self._viewer.layers.selection.active)
+        if (
+            self._follows is not None
+            and active is not None
+            and self._accepts(active)
+            and self._follows(active, self.layer)
+        ):
+            self.choose(active)

@@ -1,0 +1,121 @@
+"""The sentences of the dock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+READY = "Ready."
+LOADING = "Loading the model…"
+STOPPING = "Stopping…"
+STOPPED = "Stopped; nothing was changed."
+BUSY = "A run is at work; wait for it or press Stop."
+NO_IMAGE = "There is no image; open one, then refine."
+NO_LABELS = "There are no labels; add a Labels layer and paint or load coarse masks."
+NO_OBJECT = "There is no object under the cursor; point at one, then press R."
+NO_SELECTION = "No label is selected; pick an object with the picker (L), then refine."
+NO_RESULT = "There is nothing to look at yet; refine some labels first."
+ALL_SEEN = "All objects were looked at; N begins anew."
+NO_RESTORE = "Point at an object of a refined layer, then press Shift+R."
+SAME = "That object is as coarse as it was."
+SOURCE_GONE = "The coarse labels of this layer are gone; use Ctrl+Z instead."
+IN_PLACE = "The coarse labels were in this layer itself; Ctrl+Z shows them again."
+RESHAPED = "The labels changed their shape during the run; nothing was written."
+PAINTING = "Done; it is written as soon as the stroke ends."
+
+STATUSES = ("refined", "unchanged", "held", "kept", "skipped")
+
+
+def outcome(counts: Mapping[str, int]) -> str:
+    """How many objects had which fate.
+
+    Examples
+    --------
+    >>> outcome({"refined": 212, "held": 9, "skipped": 3})
+    '212 refined, 9 held, 3 skipped'
+    """
+    parts = [f"{counts[s]:,} {s}" for s in STATUSES if counts.get(s)]
+    return ", ".join(parts) or "nothing to refine"
+
+
+def finished(counts: Mapping[str, int], n_left: int) -> str:
+    """The sentence at the end of a run."""
+    return outcome(counts) + kept_by_hand(n_left)
+
+
+def kept_by_hand(n_pixels: int) -> str:
+    """What happened to pixels that were painted during the run."""
+    if not n_pixels:
+        return ""
+    if n_pixels == 1:
+        return "; 1 pixel painted meanwhile stays as it is"
+    return f"; {n_pixels:,} pixels painted meanwhile stay as they are"
+
+
+def one_finished(label: int, status: str, change: float, n_left: int) -> str:
+    """The sentence after one object.
+
+    Examples
+    --------
+    >>> one_finished(7, "refined", 0.124, 0)
+    'Label 7 refined, 12 % changed'
+    """
+    texts = {
+        "refined": f"Label {label} refined, {percent(change)} changed",
+        "unchanged": f"Label {label} stays as it is: the model agrees with it",
+        "held": f"Label {label} held: the model was too unsure, the coarse mask stays",
+        "kept": f"Label {label} kept: it would have vanished",
+        "skipped": f"Label {label} skipped: it is smaller than the minimum area",
+    }
+    return texts.get(status, f"Label {label}: {status}") + kept_by_hand(n_left)
+
+
+def stopped_at(n_done: int, n_planes: int) -> str:
+    """The sentence after Stop in a stack of planes."""
+    if not n_done:
+        return STOPPED
+    return f"Stopped; {n_done} of {n_planes} planes are refined, the others as before"
+
+
+def look_at(
+    label: int, place: int, total: int, status: str, change: float, doubt: float
+) -> str:
+    """The sentence for an object in review."""
+    doubt_text = "" if doubt != doubt else f", uncertainty {percent(doubt)}"
+    return (
+        f"{place} of {total}: label {label} {status}, {percent(change)} changed"
+        f"{doubt_text}"
+    )
+
+
+def removed(name: str) -> str:
+    """The sentence when a layer of the run was deleted."""
+    return f"'{name}' was deleted, so the run was stopped; nothing else was changed."
+
+
+def percent(share: float) -> str:
+    """A share in whole percent, but never 0 % for something.
+
+    Examples
+    --------
+    >>> percent(0.001), percent(0.126)
+    ('< 1 %', '13 %')
+    """
+    return "< 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
+
+
+def remaining(share: float, elapsed_s: float) -> str:
+    """The time left, told as coarsely as it is known.
+
+    Examples
+    --------
+    >>> remaining(0.5, 8.0)
+    '8 s left'
+    """
+    if share <= 0.02 or elapsed_s < 0.5:
+        return ""
+    left = elapsed_s * (1 - share) / share
+    if left < 90:
+        return f"{max(round(left), 1)} s left"
+    if left < 90 * 60:
+        return f"{round(left / 60)} min left"
+    return f"{left / 3600:.1f} h left"

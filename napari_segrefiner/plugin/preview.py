@@ -1,0 +1,224 @@
+"""The one layer that shows the diffusion steps at the objects being worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.transforms import Affine
+
+from napari_segrefiner.geometry import Box
+from napari_segrefiner.plugin.frames import Frame
+from napari_segrefiner.plugin.layers import KEY, geometry, insert_above, is_listed
+from napari_segrefiner.plugin.planes import Plane, array_shape
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+NAME = "SegRefiner preview"
+#: Values of the preview's pixels: in both masks, only in the step's, only in the coarse
+#: one.
+KEPT, GAINED, GIVEN_UP = 1, 2, 3
+#: Yellow and vermilion of Okabe and Ito's set differ for any kind of colour vision;
+#: what is kept is only brightened, so that the label's own colour shows through.
+COLOURS: dict[int | None, str] = {
+    0: "transparent",
+    None: "transparent",
+    KEPT: "#FFFFFF40",
+    GAINED: "#F0E442",
+    GIVEN_UP: "#D55E00",
+}
+OPACITY = 0.8
+#: A plane up to this many pixels gets a preview of its size; in a larger one the
+#: preview covers the objects of a batch, and of those what is in sight.
+MOST_PIXELS = 2048 * 2048
+
+
+class Preview:
+    """Shows the newest frame of a run; frames that come too fast are never drawn."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
+        self._layer: Labels | None = None
+        self._source: Labels | None = None
+        self._plane: Plane | None = None
+        self._box = Box(0, 0, 0, 0)
+        self._newest: Frame | None = None
+        self._drawn: Frame | None = None
+        self._finished: list[Frame] = []
+        self._is_off = False
+
+    @property
+    def layer(self) -> Labels | None:
+        """The layer, while it is in the viewer."""
+        return self._layer if is_listed(self._viewer, self._layer) else None
+
+    def begin(self, source: Labels) -> None:
+        """Prepare for a run on `source`; no layer appears before its first frame."""
+        self._source = source
+        self._plane = None
+        self._newest = self._drawn = None
+        self._finished.clear()
+        self._is_off = False
+
+    def push(self, frame: Frame) -> None:
+        """Take a frame; it is shown by `show` unless a newer one comes before."""
+        self._newest = frame
+        if frame.is_last:
+            # Shown later together: a batch's last state must not be lost because the
+            # next batch's first frame arrived before the timer.
+            self._finished.append(frame)
+
+    def show(self) -> None:
+        """Draw what has arrived since the last call."""
+        frame, source = self._newest, self._source
+        if frame is None or source is None or self._is_off:
+            return
+        finished = [f for f in self._finished if f.plane == frame.plane]
+        self._newest = None
+        self._finished.clear()
+        if not self._place(frame, source) or self._layer is None:
+            return
+        data = self._layer.data.reshape(self._box.shape)
+        for each in (*finished, frame):
+            draw(each, self._drawn, data, self._box)
+            self._drawn = each
+        self._layer.visible = True
+        self._layer.refresh(extent=False, thumbnail=False, highlight=False)
+
+    def hide(self) -> None:
+        """Out of sight, but kept: adding a layer costs more than a small run."""
+        self._forget_run()
+        if self.layer is not None:
+            self.layer.visible = False
+
+    def remove(self) -> None:
+        """Out of the viewer."""
+        self._forget_run()
+        self._remove_layer()
+
+    def _forget_run(self) -> None:
+        self._newest = self._drawn = None
+        self._finished.clear()
+        self._source = None
+        self._plane = None
+
+    def _place(self, frame: Frame, source: Labels) -> bool:
+        """Bring the layer to where the frame's objects are; False to show nothing."""
+        if self._layer is not None and self.layer is None:
+            # The user has deleted it during this run, and means it.
+            if self._plane is not None:
+                self._is_off = True
+                return False
+            self._layer = None
+        shape = array_shape(source)
+        height, width = (shape[axis] for axis in frame.plane.axes)
+        is_small = height * width <= MOST_PIXELS
+        box = (
+            Box(0, 0, height, width)
+            if is_small
+            else _limit(frame.box, source, frame.plane)
+        )
+        if box.height <= 0 or box.width <= 0:
+            return False
+        if frame.plane != self._plane or box != self._box or self._layer is None:
+            self._box = box
+            self._move(source, frame.plane)
+            self._plane = frame.plane
+        return True
+
+    def _move(self, source: Labels, plane: Plane) -> None:
+        """Give the layer the box's shape and place, empty; add it if there is none."""
+        place = geometry(source)
+        # Where the source's own transform (without its affine) puts the first pixel.
+        place["translate"] = Affine(
+            scale=source.scale,
+            translate=source.translate,
+            rotate=source.rotate,
+            shear=source.shear,
+        )(np.array(plane.start(self._box)))
+        shape = [1] * plane.ndim
+        for axis, side in zip(plane.axes, self._box.shape, strict=True):
+            shape[axis] = side
+        data = np.zeros(shape, np.uint8)
+        self._drawn = None
+        layer = self._layer
+        if layer is not None and layer.ndim == data.ndim:
+            layer.data = data
+            # Each of them redraws the layer, so only what differs is set.
+            names = ["translate"] if self._plane is not None else list(place)
+            for name in names:
+                setattr(layer, name, place[name])
+            return
+        self._remove_layer()
+        self._layer = Labels(
+            data,
+            name=NAME,
+            colormap=DirectLabelColormap(color_dict=COLOURS),
+            opacity=OPACITY,
+            metadata={KEY: {"is_preview": True}},
+            **place,
+        )
+        self._layer.editable = False
+        insert_above(self._viewer, self._layer, None)
+
+    def _remove_layer(self) -> None:
+        """Take the layer out of the viewer."""
+        layer, self._layer = self.layer, None
+        if layer is not None:
+            self._viewer.layers.remove(layer)
+
+
+def draw(
+    frame: Frame, previous: Frame | None, data: npt.NDArray[np.uint8], window: Box
+) -> None:
+    """Draw a frame's objects into `data`, the (Y, X) pixels of `window`.
+
+    The objects as `previous` showed them are wiped out first if they are the same ones;
+    objects of earlier batches stay.
+    """
+    if previous is not None and previous.ids == frame.ids:
+        for pixels, values in _parts(previous, data, window):
+            pixels[values > 0] = 0
+    for pixels, values in _parts(frame, data, window):
+        pixels[values > 0] = values[values > 0]
+
+
+def _parts(
+    frame: Frame, data: npt.NDArray[np.uint8], window: Box
+) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
+    """For each object the view of `data` that it lies in, and its values there."""
+    for packed, coarse in zip(frame.masks, frame.coarse, strict=True):
+        box = packed.box
+        inside = box.shift(-window.y0, -window.x0).clip(window.shape)
+        if inside.height <= 0 or inside.width <= 0:
+            continue
+        inner = inside.shift(window.y0 - box.y0, window.x0 - box.x0).slices
+        now, before = packed.unpack()[inner], coarse.unpack()[inner]
+        values = np.zeros(now.shape, np.uint8)
+        values[now & before] = KEPT
+        values[now & ~before] = GAINED
+        values[before & ~now] = GIVEN_UP
+        yield data[inside.slices], values
+
+
+def _limit(box: Box, source: Labels, plane: Plane) -> Box:
+    """The box if it is small, else its part that is in sight, else its first corner."""
+    if box.height * box.width <= MOST_PIXELS:
+        return box
+    first, last = source.corner_pixels[:, list(plane.axes)]
+    sight = Box(int(first[0]), int(first[1]), int(last[0]) + 1, int(last[1]) + 1)
+    seen = Box(
+        max(box.y0, sight.y0),
+        max(box.x0, sight.x0),
+        min(box.y1, sight.y1),
+        min(box.x1, sight.x1),
+    )
+    side = int(MOST_PIXELS**0.5)
+    return Box(
+        seen.y0, seen.x0, min(seen.y1, seen.y0 + side), min(seen.x1, seen.x0 + side)
+    )

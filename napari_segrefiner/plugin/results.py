@@ -1,0 +1,113 @@
+"""Result layers: made beside their source, told apart by their record and features."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from napari.layers import Labels
+
+from napari_segrefiner.plugin.edits import Edit, write_directly
+from napari_segrefiner.plugin.findings import Finding
+from napari_segrefiner.plugin.layers import KEY, copy_of, insert_above, is_listed
+from napari_segrefiner.plugin.planes import array_shape
+from napari_segrefiner.plugin.worker import PlaneDone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari.components import ViewerModel
+
+COLUMNS = ("index", "change", "uncertainty", "status")
+
+
+class Results:
+    """Knows which result layer was made from which source layer."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
+        # Weak on both sides: a deleted layer must not be kept alive from here.
+        self._sources: weakref.WeakKeyDictionary[Labels, weakref.ref[Labels]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def source_of(self, result: Labels) -> Labels | None:
+        """The listed layer that `result` was made from, None if it is gone."""
+        known = self._sources.get(result)
+        source = known() if known is not None else None
+        return source if is_listed(self._viewer, source) else None
+
+    def is_result(self, layer: Labels) -> bool:
+        """Whether the layer was made here."""
+        return layer in self._sources
+
+    def result_of(self, source: Labels) -> Labels | None:
+        """The newest listed result of `source` that still has its shape."""
+        found = None
+        for result, known in list(self._sources.items()):
+            if (
+                known() is source
+                and is_listed(self._viewer, result)
+                and array_shape(result) == array_shape(source)
+            ):
+                found = result
+        return found
+
+    def make(self, source: Labels, edits: list[Edit]) -> tuple[Labels, int]:
+        """Add a result layer above `source`: its copy with `edits` written.
+
+        Returns the layer and the pixels written. The source is not touched, not even
+        hidden. Whatever was painted on it during the run is in the copy.
+        """
+        data = np.array(source.data)
+        written = write_directly(data, edits)
+        result = copy_of(source, data, f"{source.name} refined")
+        result.metadata[KEY] = {"source": source.name}
+        # Before it is added: adding makes it active, and listeners ask whose it is.
+        self._sources[result] = weakref.ref(source)
+        insert_above(self._viewer, result, source)
+        return result, written
+
+
+def write_record(
+    layer: Labels, image_name: str, channel: int | None, done: Iterable[PlaneDone]
+) -> None:
+    """Put the record of a run into the layer's metadata: JSON-ready, runs appended.
+
+    ``channel`` is the one that was looked at, None for all of the image.
+    """
+    entry: dict[str, Any] = layer.metadata.setdefault(KEY, {})
+    runs = entry.setdefault("runs", [])
+    for plane_done in done:
+        plane = plane_done.plane
+        runs.append(
+            {
+                "image": image_name,
+                "channel": channel,
+                "axes": list(plane.axes),
+                "position": list(plane.position),
+                "record": plane_done.record,
+            }
+        )
+        entry["record"] = plane_done.record
+
+
+def write_features(layer: Labels, findings: Iterable[Finding]) -> None:
+    """Set change, uncertainty and status of objects; other rows and columns stay.
+
+    A table without the column ``index`` says nothing of single labels: it is the user's
+    and stays as it is.
+    """
+    old = layer.features
+    if len(old.columns) and "index" not in old.columns:
+        return
+    rows: dict[int, dict[str, Any]] = {
+        int(row["index"]): row for row in old.to_dict("records")
+    }
+    for item in findings:
+        values = (item.label, item.change, item.uncertainty, item.status)
+        rows.setdefault(item.label, {}).update(zip(COLUMNS, values, strict=True))
+    if rows:
+        layer.features = pd.DataFrame([rows[label] for label in sorted(rows)])

@@ -1,0 +1,181 @@
+"""A look at the results: which object next, coarse instead of refined, and back."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.plugin import messages
+from napari_segrefiner.plugin.edits import restoring_edit, write_undoable
+from napari_segrefiner.plugin.findings import Finding, Queue
+from napari_segrefiner.plugin.layers import is_listed
+from napari_segrefiner.plugin.planes import displayed_plane
+from napari_segrefiner.plugin.results import Results, write_features
+from napari_segrefiner.plugin.view import Tone
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Labels
+
+#: An object in review takes between these shares of what is in sight.
+LEAST_SHARE, MOST_SHARE = 0.12, 0.7
+
+
+class Review:
+    """Findings of the result layers, and what a person does with them."""
+
+    def __init__(self, viewer: ViewerModel, results: Results) -> None:
+        self._viewer = viewer
+        self._results = results
+        self._queues: weakref.WeakKeyDictionary[Labels, Queue] = (
+            weakref.WeakKeyDictionary()
+        )
+        # Both layers and whether they were visible before the look at the source.
+        self._compared: tuple[Labels, bool, Labels, bool] | None = None
+
+    @property
+    def has_results(self) -> bool:
+        """Whether a listed layer has findings."""
+        return any(is_listed(self._viewer, layer) for layer in list(self._queues))
+
+    def add(self, layer: Labels, findings: Mapping[int, Finding]) -> None:
+        """Take the findings of a run that went into `layer`."""
+        self._queues.setdefault(layer, Queue()).update(findings)
+
+    def go_to_next(self, layer: Labels | None) -> tuple[str, Tone]:
+        """Centre the next object that needs a look; returns a sentence."""
+        layer = self._reviewed(layer)
+        if layer is None:
+            return messages.NO_RESULT, "notice"
+        found = self._queues[layer].next()
+        if found is None:
+            return messages.ALL_SEEN, "notice"
+        item, place, total = found
+        layer.selected_label = item.label
+        centre_on(self._viewer, layer, item)
+        sentence = messages.look_at(
+            item.label, place, total, item.status, item.change, item.uncertainty
+        )
+        return sentence, "done"
+
+    def restore(self, layer: Labels | None, label: int | None) -> tuple[str, Tone]:
+        """Give an object of the displayed plane its coarse mask back, as one undo step.
+
+        Without `label` it is the selected one.
+        """
+        result = self._result(layer)
+        if result is None:
+            if layer is not None and layer in self._queues:
+                return messages.IN_PLACE, "notice"
+            return messages.NO_RESTORE, "notice"
+        source = self._results.source_of(result)
+        if source is None:
+            return messages.SOURCE_GONE, "notice"
+        if source.data.shape != result.data.shape:
+            return messages.RESHAPED, "notice"
+        label = label or int(result.selected_label)
+        if not label:
+            return messages.NO_RESTORE, "notice"
+        try:
+            plane = displayed_plane(self._viewer, result)
+        except InputError as error:
+            return str(error), "notice"
+        edit = restoring_edit(
+            plane,
+            label,
+            np.asarray(source.data[plane.index]),
+            np.asarray(result.data[plane.index]),
+        )
+        if not write_undoable(result, [edit]):
+            return messages.SAME, "notice"
+        self._mark_restored(result, label)
+        return f"Label {label} is coarse again; Ctrl+Z takes that back", "done"
+
+    def show_source(self, layer: Labels | None) -> str:
+        """Show the source instead of the result; returns a sentence if it cannot."""
+        self.show_result()
+        result = self._result(layer)
+        if result is None:
+            is_in_place = layer is not None and layer in self._queues
+            return messages.IN_PLACE if is_in_place else messages.NO_RESULT
+        source = self._results.source_of(result)
+        if source is None:
+            return messages.SOURCE_GONE
+        self._compared = (result, result.visible, source, source.visible)
+        # The source first: no moment without labels, which would be a flash.
+        source.visible = True
+        result.visible = False
+        return ""
+
+    def show_result(self) -> None:
+        """Back to what was visible before the look at the source."""
+        if self._compared is None:
+            return
+        result, result_was, source, source_was = self._compared
+        self._compared = None
+        if is_listed(self._viewer, result):
+            result.visible = result_was
+        if is_listed(self._viewer, source):
+            source.visible = source_was
+
+    def _result(self, layer: Labels | None) -> Labels | None:
+        """The result layer meant by `layer`: itself, or the one made from it."""
+        if layer is None:
+            return None
+        if self._results.is_result(layer):
+            return layer
+        return self._results.result_of(layer)
+
+    def _reviewed(self, layer: Labels | None) -> Labels | None:
+        """The layer with findings that is meant by `layer`."""
+        if layer is not None and layer in self._queues:
+            return layer
+        result = self._result(layer)
+        return result if result in self._queues else None
+
+    def _mark_restored(self, layer: Labels, label: int) -> None:
+        queue = self._queues.get(layer)
+        if queue is None or label not in queue.findings:
+            return
+        restored = replace(queue.findings[label], status="restored", change=0.0)
+        queue.findings[label] = restored
+        write_features(layer, [restored])
+
+
+def centre_on(viewer: ViewerModel, layer: Labels, item: Finding) -> None:
+    """Bring an object to the middle of the canvas, in its plane.
+
+    The zoom changes only if the object would be a dot, or larger than what is in sight.
+    """
+    middle = item.plane.point(
+        (item.box.y0 + item.box.y1 - 1) / 2, (item.box.x0 + item.box.x1 - 1) / 2
+    )
+    world = np.asarray(layer.data_to_world(middle))
+    missing = viewer.dims.ndim - layer.ndim
+    for axis in range(layer.ndim):
+        if axis + missing not in viewer.dims.displayed:
+            viewer.dims.set_point(axis + missing, float(world[axis]))
+    shown = [axis - missing for axis in viewer.dims.displayed[-2:]]
+    if min(shown) < 0:
+        return
+    camera = camera_of(viewer)
+    camera.center = (0.0, float(world[shown[0]]), float(world[shown[1]]))
+    first, last = layer.corner_pixels[:, list(item.plane.axes)]
+    sight = np.maximum(np.asarray(last) - np.asarray(first), 1)
+    if sight.min() <= 1:
+        return  # nothing is drawn yet, so there is no zoom to judge
+    share = float((np.array(item.box.shape) / sight).max())
+    if share < LEAST_SHARE:
+        camera.zoom *= LEAST_SHARE / share
+    elif share > MOST_SHARE:
+        camera.zoom *= MOST_SHARE / share
+
+
+def camera_of(viewer: ViewerModel) -> Any:
+    """The viewer's camera; napari 0.9 has moved it."""
+    return getattr(viewer, "scene", viewer).camera

@@ -1,0 +1,165 @@
+"""One refinement under way: what it reads, where it goes, what it has done so far."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.plugin import messages
+from napari_segrefiner.plugin.edits import Edit
+from napari_segrefiner.plugin.images import image_reader
+from napari_segrefiner.plugin.layers import check_labels, check_writable
+from napari_segrefiner.plugin.planes import (
+    Plane,
+    array_shape,
+    displayed_plane,
+    planes_along,
+    sliders,
+)
+from napari_segrefiner.plugin.results import Results
+from napari_segrefiner.plugin.view import Choices
+from napari_segrefiner.plugin.worker import Handle, PlaneDone, RunRequest
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels, Layer
+
+    from napari_segrefiner.plugin.stroke import StrokeWatch
+
+
+@dataclass(eq=False)
+class Run:
+    """A run is bound to its layers, not to names or to what is active later.
+
+    Attributes
+    ----------
+    request : RunRequest
+    image, source : layers
+        What is read.
+    destination : Labels, optional
+        The layer that is written into; None makes a new one.
+    shape : tuple of int
+        Of the source when the run began.
+    done : list of PlaneDone
+    share : float
+        What is done, [0, 1].
+    failed : str
+        Why it ended early, as a sentence; empty if it did not.
+    is_stopped : bool
+        The user pressed Stop.
+    is_void : bool
+        The place for the result is gone.
+    has_ended : bool
+        The worker is through; only the writing is left.
+    """
+
+    request: RunRequest
+    image: Image
+    source: Labels
+    destination: Labels | None
+    shape: tuple[int, ...]
+    started: float = field(default_factory=time.monotonic)
+    handle: Handle | None = None
+    stroke: StrokeWatch | None = None
+    done: list[PlaneDone] = field(default_factory=list)
+    share: float = 0.0
+    failed: str = ""
+    is_stopped: bool = False
+    is_void: bool = False
+    has_ended: bool = False
+
+    @property
+    def label(self) -> int | None:
+        """The one object that is refined; None for all."""
+        return self.request.label
+
+    @property
+    def edits(self) -> list[Edit]:
+        """The pixels to write."""
+        return [done.edit for done in self.done]
+
+    @property
+    def n_pixels(self) -> int:
+        """How many pixels these are."""
+        return sum(edit.size for edit in self.edits)
+
+    def needs(self, layer: Layer) -> bool:
+        """Whether the run cannot go on without the layer."""
+        return layer is self.image or self.writes(layer)
+
+    def writes(self, layer: Layer) -> bool:
+        """Whether the result goes into the layer, or beside it."""
+        return layer is (self.destination or self.source) or layer is self.source
+
+
+def plan_run(
+    viewer: ViewerModel,
+    results: Results,
+    choices: Choices,
+    source: Labels | None,
+    label: int | None,
+) -> Run:
+    """Check everything that can be checked before a run, and put it together.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    results : Results
+    choices : Choices
+    source : Labels, optional
+        The layer to refine.
+    label : int, optional
+        One object; None for all.
+
+    Raises
+    ------
+    InputError
+        With what to do.
+    """
+    if source is None:
+        raise InputError(messages.NO_LABELS)
+    if choices.image is None:
+        raise InputError(messages.NO_IMAGE)
+    check_labels(source)
+    plane = displayed_plane(viewer, source)
+    planes: tuple[Plane, ...] = (plane,)
+    if label is None and choices.slider is not None:
+        for slider in sliders(viewer, source):
+            if slider.axis == choices.slider:
+                planes = planes_along(plane, slider)
+    reader = image_reader(choices.image, source, plane, choices.channel)
+    destination = _destination(results, choices, source, label)
+    if destination is not None:
+        check_writable(destination)
+    other = destination is not None and destination is not source
+    return Run(
+        request=RunRequest(
+            image=reader,
+            labels=source.data,
+            target=destination.data if destination is not None and other else None,
+            planes=planes,
+            label=label,
+            options=choices.options,
+            model=choices.model,
+        ),
+        image=choices.image,
+        source=source,
+        destination=destination,
+        shape=array_shape(source),
+    )
+
+
+def _destination(
+    results: Results, choices: Choices, source: Labels, label: int | None
+) -> Labels | None:
+    """The layer to write into; None for a new one.
+
+    Single objects go into one result layer per source, made for the first of them.
+    """
+    if choices.target == "into this layer":
+        return source
+    if label is None:
+        return None
+    return source if results.is_result(source) else results.result_of(source)

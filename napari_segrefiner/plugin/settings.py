@@ -1,0 +1,60 @@
+"""What the dock remembers between sessions: a small file beside napari's settings."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+NAME = "napari-segrefiner-dock.json"
+
+
+class Settings:
+    """Remembered choices; a file that cannot be read or written is no error.
+
+    Beside napari's own file, so that whoever isolates napari isolates this too.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._values: dict[str, Any] = {}
+        if path is None or not path.is_file():
+            return
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            logger.warning("%s cannot be read, defaults are used: %s", path, error)
+            return
+        if isinstance(values, dict):
+            self._values = values
+
+    @classmethod
+    def of_napari(cls) -> Settings:
+        """The settings beside napari's; in memory only if napari keeps none."""
+        from napari.settings import get_settings
+
+        config = get_settings().config_path
+        return cls(None if config is None else Path(config).with_name(NAME))
+
+    def get(self, name: str, default: str) -> str:
+        """A remembered text."""
+        value = self._values.get(name, default)
+        return value if isinstance(value, str) else default
+
+    def set(self, name: str, value: str) -> None:
+        """Remember a text at once."""
+        if self._values.get(name) == value:
+            return
+        self._values[name] = value
+        if self._path is None:
+            return
+        part = self._path.with_suffix(".part")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(self._values, indent=1), encoding="utf-8")
+            part.replace(self._path)
+        except OSError as error:
+            logger.warning("%s cannot be written: %s", self._path, error)

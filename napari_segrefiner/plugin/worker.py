@@ -1,0 +1,268 @@
+"""A run in its own thread: planes in, small events out; it knows no layer."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.core.events import (
+    ObjectReport,
+    RefineResult,
+    RunDone,
+    RunStarted,
+    StepDone,
+)
+from napari_segrefiner.errors import InputError, SegRefinerError
+from napari_segrefiner.options import RefineOptions
+from napari_segrefiner.plugin.edits import Edit, object_edit, plane_edit
+from napari_segrefiner.plugin.engine import Engine, ModelFacts
+from napari_segrefiner.plugin.frames import Frame, PackedMask
+from napari_segrefiner.plugin.images import ImageReader
+from napari_segrefiner.plugin.planes import Plane
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """All that a run needs to know.
+
+    Attributes
+    ----------
+    image : ImageReader
+    labels : array
+        The n-D labels; a plane is copied out of them when its turn comes.
+    target : array, optional
+        An earlier result that the object goes into; None if that is `labels`.
+    planes : tuple of Plane
+        One after the other.
+    label : int, optional
+        The one object to refine; None refines all.
+    options : RefineOptions
+    model : str
+        Name or path.
+    """
+
+    image: ImageReader
+    labels: Any
+    target: Any
+    planes: tuple[Plane, ...]
+    label: int | None
+    options: RefineOptions
+    model: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Share of the whole run that is done, [0, 1]."""
+
+    share: float
+
+
+@dataclass(frozen=True)
+class PlaneDone:
+    """A plane is refined."""
+
+    plane: Plane
+    edit: Edit
+    report: tuple[ObjectReport, ...]
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """The model is ready."""
+
+    facts: ModelFacts
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The work ended early; `text` is one sentence for the user."""
+
+    text: str
+
+
+WorkerEvent = Progress | Frame | PlaneDone | Warmed | Failed
+Work = Callable[[threading.Event], Iterator[WorkerEvent]]
+
+
+def refine_planes(
+    engine: Engine, request: RunRequest, cancelled: threading.Event
+) -> Iterator[WorkerEvent]:
+    """Refine the planes of a request; ends early and quietly when cancelled."""
+    n_planes = len(request.planes)
+    for number, plane in enumerate(request.planes):
+        coarse = np.array(request.labels[plane.index])
+        _check_labels(coarse, request.label, n_planes)
+        if not coarse.any():
+            yield Progress((number + 1) / n_planes)
+            continue
+        image = request.image.read(plane)
+        options = dataclasses.replace(
+            request.options,
+            ids=() if request.label is None else (request.label,),
+            channel_axis=request.image.kind,
+        )
+        events = engine.steps(request.model, options, image, coarse)
+        # Closed here, in its own thread: whoever only stops asking leaves the engine's
+        # clean-up to the garbage collector.
+        with closing(_Closable(events)) as steps:
+            for event in steps:
+                if cancelled.is_set():
+                    return
+                match event:
+                    case StepDone():
+                        yield _frame(plane, event, coarse)
+                        yield Progress((number + event.progress) / n_planes)
+                    case RunDone(result=result):
+                        yield _plane_done(request, plane, coarse, result)
+                        yield Progress((number + 1) / n_planes)
+                    case RunStarted():
+                        yield Progress(number / n_planes)
+        if cancelled.is_set():
+            return
+
+
+class _Closable:
+    """An iterator with close(), whatever kind of iterator it is."""
+
+    def __init__(self, events: Iterator[Any]) -> None:
+        self._events = events
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._events
+
+    def close(self) -> None:
+        close = getattr(self._events, "close", None)
+        if close is not None:
+            close()
+
+
+def _check_labels(coarse: npt.NDArray[Any], label: int | None, n_planes: int) -> None:
+    """Raise InputError if there is nothing to refine."""
+    if label is not None and not (coarse == label).any():
+        message = f"Label {label} is not in this plane; pick an object that is."
+        raise InputError(message)
+    if n_planes == 1 and not coarse.any():
+        message = "There is no label in this plane; paint or load some, then refine."
+        raise InputError(message)
+
+
+def _frame(plane: Plane, event: StepDone, coarse: npt.NDArray[Any]) -> Frame:
+    """The step with its masks packed; this is cheap and keeps the window free."""
+    return Frame(
+        plane=plane,
+        step=event.step,
+        n_steps=event.n_steps,
+        ids=event.ids,
+        masks=tuple(
+            PackedMask.pack(box, event.mask(k)) for k, box in enumerate(event.boxes)
+        ),
+        coarse=tuple(
+            PackedMask.pack(box, coarse[box.slices] == label)
+            for label, box in zip(event.ids, event.boxes, strict=True)
+        ),
+    )
+
+
+def _plane_done(
+    request: RunRequest,
+    plane: Plane,
+    coarse: npt.NDArray[Any],
+    result: RefineResult,
+) -> PlaneDone:
+    """The result as the few pixels that change."""
+    if request.label is None:
+        edit = plane_edit(plane, coarse, result.labels)
+        return PlaneDone(plane, edit, result.report, result.record)
+    target = request.target
+    before = coarse if target is None else np.asarray(target[plane.index])
+    edit = object_edit(plane, request.label, coarse, result.labels, before)
+    report = tuple(item for item in result.report if item.id == request.label)
+    return PlaneDone(plane, edit, report, result.record)
+
+
+def warm_model(
+    engine: Engine, model: str, options: RefineOptions
+) -> Iterator[WorkerEvent]:
+    """Load a model, so that the first run need not wait."""
+    yield Warmed(engine.warm(model, options))
+
+
+def guarded(work: Work, cancelled: threading.Event) -> Iterator[WorkerEvent]:
+    """Turn every exception into one `Failed`, the thread's last word.
+
+    napari's workers swallow a RuntimeError without any signal, and show others with
+    their traceback; here both end as a sentence.
+    """
+    try:
+        yield from work(cancelled)
+    except SegRefinerError as error:
+        yield Failed(str(error))
+    except Exception as error:  # the thread's end: nobody else can tell the user
+        logger.exception("The run failed")
+        detail = " ".join(str(error).split()) or "no details"
+        yield Failed(f"The run failed: {type(error).__name__}: {detail}")
+
+
+class Handle(Protocol):
+    """A running piece of work."""
+
+    def cancel(self) -> None:
+        """Ask it to stop at its next event."""
+
+
+class Runner(Protocol):
+    """Where work is done: in a thread, or in tests right away."""
+
+    def start(
+        self,
+        work: Work,
+        on_event: Callable[[WorkerEvent], None],
+        on_end: Callable[[], None],
+    ) -> Handle:
+        """Begin; `on_event` and then `on_end` are called in the GUI thread."""
+
+
+class ThreadRunner:
+    """Runs work in napari's worker threads."""
+
+    def start(
+        self,
+        work: Work,
+        on_event: Callable[[WorkerEvent], None],
+        on_end: Callable[[], None],
+    ) -> Handle:
+        """Begin in a new thread."""
+        from napari.qt.threading import create_worker
+
+        cancelled = threading.Event()
+        worker = create_worker(
+            guarded,
+            work,
+            cancelled,
+            _connect={"yielded": on_event, "finished": on_end},
+            _ignore_errors=True,
+        )
+        return _ThreadHandle(worker, cancelled)
+
+
+class _ThreadHandle:
+    """Cancels by a flag: after the worker's own quit() the generator is left open."""
+
+    def __init__(self, worker: Any, cancelled: threading.Event) -> None:
+        self.worker = worker
+        self._cancelled = cancelled
+
+    def cancel(self) -> None:
+        """Ask the work to stop at its next event."""
+        self._cancelled.set()

@@ -1,0 +1,133 @@
+"""A refiner without weights: objects grow by a pixel per step, in twos."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from napari_segrefiner.core.events import (
+    BatchDone,
+    Event,
+    ObjectReport,
+    RefineResult,
+    RunDone,
+    RunStarted,
+    StepDone,
+)
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.geometry import Box
+from napari_segrefiner.options import RefineOptions
+from napari_segrefiner.plugin.engine import ModelFacts
+
+BATCH = 2
+STEPS = 3
+
+
+def grown(mask: np.ndarray, by: int) -> np.ndarray:
+    """The mask with `by` pixels more all around."""
+    return ndimage.binary_dilation(mask, iterations=by) if by else mask
+
+
+def expected(labels: np.ndarray, ids: tuple[int, ...] = (), by: int = STEPS) -> Any:
+    """What the engine makes of labels: the truth of the tests."""
+    out = labels.copy()
+    for label in ids or np.unique(labels[labels > 0]):
+        out[grown(labels == label, by) & (out == 0)] = label
+    return out
+
+
+class FakeEngine:
+    """Yields the events of a run; `gate` holds it back before each step."""
+
+    def __init__(self, pause_s: float = 0.0) -> None:
+        self.pause_s = pause_s
+        self.gate: threading.Semaphore | None = None
+        self.error: BaseException | None = None
+        self.warm_error: Exception | None = None
+        self.calls: list[tuple[str, RefineOptions, np.ndarray, np.ndarray]] = []
+        self.n_closed = 0
+        self.n_warmed = 0
+
+    def warm(self, model: str, options: RefineOptions) -> ModelFacts:
+        self.n_warmed += 1
+        if self.warm_error is not None:
+            raise self.warm_error
+        return ModelFacts("fake", "grows objects", {"steps": STEPS, "flips": False})
+
+    def steps(
+        self, model: str, options: RefineOptions, image: np.ndarray, labels: np.ndarray
+    ) -> Iterator[Event]:
+        self.calls.append((model, options, image, labels.copy()))
+        try:
+            yield from self._steps(options, labels)
+        except GeneratorExit:
+            self.n_closed += 1
+            raise
+
+    def _steps(self, options: RefineOptions, labels: np.ndarray) -> Iterator[Event]:
+        present = [int(i) for i in np.unique(labels) if i]
+        missing = set(options.ids) - set(present)
+        if missing:
+            message = f"{missing} are not in the labels."
+            raise InputError(message)
+        ids = list(options.ids) or present
+        yield RunStarted(len(ids), STEPS, {"seed": options.seed})
+        done = 0
+        for first in range(0, len(ids), BATCH):
+            batch = tuple(ids[first : first + BATCH])
+            boxes = tuple(box_of(labels == label, labels.shape) for label in batch)
+            for step in range(STEPS):
+                if self.gate is not None:
+                    self.gate.acquire(timeout=10)
+                time.sleep(self.pause_s)
+                if self.error is not None:
+                    raise self.error
+                done += len(batch)
+
+                def mask(k: int, by: int = step + 1, ids=batch, boxes=boxes):
+                    return grown(labels == ids[k], by)[boxes[k].slices]
+
+                yield StepDone(
+                    step=step,
+                    index=STEPS - 1 - step,
+                    n_steps=STEPS,
+                    ids=batch,
+                    boxes=boxes,
+                    mask=mask,
+                    progress=done / (len(ids) * STEPS),
+                )
+            yield BatchDone(batch, done / (len(ids) * STEPS))
+        yield RunDone(result(options, labels, present, ids))
+
+
+def result(
+    options: RefineOptions, labels: np.ndarray, present: list[int], ids: list[int]
+) -> RefineResult:
+    refined = expected(labels, tuple(ids))
+    report = []
+    for label in present:
+        before, after = labels == label, refined == label
+        report.append(
+            ObjectReport(
+                id=label,
+                status="refined" if label in ids else "skipped",
+                area_before=int(before.sum()),
+                area_after=int(after.sum()),
+                iou=float((before & after).sum() / (before | after).sum()),
+                uncertainty=0.1 * label,
+                undecided_share=0.0,
+                box=box_of(before, labels.shape, margin=0),
+            )
+        )
+    return RefineResult(refined, tuple(report), {"seed": options.seed})
+
+
+def box_of(mask: np.ndarray, shape: tuple[int, int], margin: int = 4) -> Box:
+    rows, columns = np.nonzero(mask)
+    box = Box(rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
+    return Box(*(int(v) for v in box.expand(margin).clip(shape)))

@@ -1,0 +1,109 @@
+"""Widgets made from the declared options."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from napari_segrefiner.options import RefineOptions, specs
+from napari_segrefiner.plugin.controls import (
+    FROM_MODEL,
+    OptionForm,
+    option_widget,
+    read,
+    tooltip,
+    write,
+)
+
+SPECS = [s for s in specs(RefineOptions) if s.kind is not tuple]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_widgets_hold_default_bounds_and_none(spec: Any, qtbot: Any) -> None:
+    widget = option_widget(spec)
+    qtbot.addWidget(widget)
+    assert read(spec, widget) == spec.default
+    values = list(spec.choices)
+    if spec.kind is bool:
+        values = [True, False]
+    values += [v for v in (spec.minimum, spec.maximum) if v is not None]
+    if spec.optional:
+        values.append(None)
+    for value in values:
+        write(spec, widget, value)
+        assert read(spec, widget) == value
+        spec.check(read(spec, widget))
+
+
+def test_form_makes_options_and_resets(qtbot: Any) -> None:
+    form = OptionForm(SPECS)
+    qtbot.addWidget(form)
+    assert form.values() == {}
+    form.widgets["steps"].setValue(3)
+    form.widgets["close_gaps"].setCurrentIndex(2)
+    form.widgets["padding"].setValue(0.35)
+    values = form.values()
+    assert values == {"steps": 3, "close_gaps": False, "padding": 0.35}
+    assert RefineOptions(**values).padding == 0.35
+    form.reset()
+    assert form.values() == {}
+
+
+def test_options_left_to_the_model_show_its_values(qtbot: Any) -> None:
+    form = OptionForm(SPECS)
+    qtbot.addWidget(form)
+    form.show_defaults({"steps": 2, "flips": True, "band": 0.5, "grid": None})
+    texts = {name: _text(form.widgets[name]) for name in ("steps", "flips", "band")}
+    assert texts == {
+        "steps": f"{FROM_MODEL} (2)",
+        "flips": f"{FROM_MODEL} (on)",
+        "band": f"{FROM_MODEL} (0.5)",
+    }
+    assert _text(form.widgets["grid"]) == FROM_MODEL
+    assert form.values() == {}
+
+
+def test_every_widget_explains_itself(qtbot: Any) -> None:
+    form = OptionForm(SPECS)
+    qtbot.addWidget(form)
+    for spec in SPECS:
+        assert spec.help in form.widgets[spec.name].toolTip()
+    steps = next(s for s in SPECS if s.name == "steps")
+    assert "from 1 to 6" in tooltip(steps)
+
+
+def test_the_wheel_changes_nothing_in_passing(qtbot: Any) -> None:
+    from qtpy.QtCore import QPoint, QPointF, Qt
+    from qtpy.QtGui import QWheelEvent
+    from qtpy.QtWidgets import QApplication
+
+    form = OptionForm(SPECS)
+    qtbot.addWidget(form)
+    for name in ("seed", "preset", "padding"):
+        event = QWheelEvent(
+            QPointF(3, 3),
+            QPointF(3, 3),
+            QPoint(0, 120),
+            QPoint(0, 120),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(form.widgets[name], event)
+    assert form.values() == {}
+
+
+def test_all_fields_but_those_with_a_place_of_their_own_are_offered() -> None:
+    from napari_segrefiner.plugin.dock import ELSEWHERE
+
+    names = {field.name for field in dataclasses.fields(RefineOptions)}
+    assert names >= ELSEWHERE
+    assert {s.name for s in SPECS} >= names - ELSEWHERE
+
+
+def _text(widget: Any) -> str:
+    current = getattr(widget, "currentText", None)
+    return str(current() if current is not None else widget.text())

@@ -1,0 +1,122 @@
+"""Looking at results: the next object, the source, and back to coarse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_segrefiner.plugin import messages
+from napari_segrefiner.plugin.review import camera_of, centre_on
+from tests.plugin.fake_engine import expected
+from tests.plugin.stage import Stage, squares
+
+
+def test_next_goes_to_the_neediest_and_centres_it(stage: Stage) -> None:
+    stage.run()
+    stage.controller.next_object()
+    # Uncertainty grows with the label in this engine.
+    assert stage.result.selected_label == 9
+    assert stage.message.startswith("1 of 3: label 9 refined, ")
+    assert camera_of(stage.viewer).center == pytest.approx((0, 25.5, 56.5))
+    for label in (5, 2):
+        stage.controller.next_object()
+        assert stage.result.selected_label == label
+    stage.controller.next_object()
+    assert stage.message == messages.ALL_SEEN
+
+
+def test_next_without_a_result_says_what_to_do(stage: Stage) -> None:
+    stage.controller.next_object()
+    assert (stage.message, stage.tone) == (messages.NO_RESULT, "notice")
+
+
+def test_next_moves_the_slider_to_the_objects_plane() -> None:
+    labels = np.zeros((4, *squares().shape), np.uint16)
+    labels[2] = squares()
+    stage = Stage((labels > 0) * np.uint8(9), labels, scale=(3, 1, 1))
+    stage.choose(slider=0)
+    stage.run()
+    stage.viewer.dims.set_current_step(0, 0)
+    stage.controller.next_object()
+    assert stage.viewer.dims.point[0] == 3 * 2
+    assert camera_of(stage.viewer).center[1:] == pytest.approx((25.5, 56.5))
+
+
+def test_zoom_changes_only_for_dots_and_giants(stage: Stage) -> None:
+    stage.run()
+    item = stage.controller.review._queues[stage.result].findings[9]  # 12 x 14 px
+    for side, factor in ((40, 1.0), (1000, 0.12 / 0.014), (10, 0.7 / 1.4)):
+        camera_of(stage.viewer).zoom = 1.0
+        stage.result.corner_pixels = np.array([[0, 0], [side, side]])
+        centre_on(stage.viewer, stage.result, item)
+        assert camera_of(stage.viewer).zoom == pytest.approx(factor)
+
+
+def test_restore_gives_one_object_back_in_one_undo_step(stage: Stage) -> None:
+    coarse = stage.labels.data.copy()
+    stage.run()
+    refined = stage.result.data.copy()
+    stage.point_at(35, 15)
+    stage.controller.restore_object()
+    np.testing.assert_array_equal(stage.result.data, expected(coarse, (2, 9)))
+    table = stage.result.features.set_index("index")
+    assert table.loc[5, "status"] == "restored"
+    assert table.loc[5, "change"] == 0
+    stage.controller.restore_object()
+    assert stage.message == messages.SAME
+    stage.result.undo()
+    np.testing.assert_array_equal(stage.result.data, refined)
+
+
+def test_restore_away_from_objects_takes_the_selected_one(stage: Stage) -> None:
+    coarse = stage.labels.data.copy()
+    stage.run()
+    stage.point_at(0, 0)
+    stage.result.selected_label = 9
+    stage.controller.restore_object()
+    np.testing.assert_array_equal(stage.result.data, expected(coarse, (2, 5)))
+    stage.result.selected_label = 0
+    stage.controller.restore_object()
+    assert stage.message == messages.NO_RESTORE
+
+
+def test_restored_objects_need_no_look(stage: Stage) -> None:
+    stage.run()
+    stage.point_at(25, 55)
+    stage.controller.restore_object()
+    stage.controller.next_object()
+    assert stage.message.startswith("1 of 2: label 5")
+
+
+def test_the_source_is_shown_as_long_as_asked(stage: Stage) -> None:
+    stage.run()
+    stage.controller.show_source(True)
+    assert (stage.labels.visible, stage.result.visible) == (True, False)
+    stage.controller.show_source(False)
+    assert (stage.labels.visible, stage.result.visible) == (False, True)
+    stage.controller.show_source(False)
+    assert (stage.labels.visible, stage.result.visible) == (False, True)
+
+
+def test_without_its_source_a_result_says_so(stage: Stage) -> None:
+    stage.run()
+    stage.controller.show_source(True)
+    stage.viewer.layers.remove(stage.labels)
+    stage.controller.show_source(False)
+    assert stage.result.visible
+    stage.controller.show_source(True)
+    assert stage.message == messages.SOURCE_GONE
+    stage.point_at(35, 15)
+    stage.controller.restore_object()
+    assert stage.message == messages.SOURCE_GONE
+
+
+def test_in_place_the_coarse_labels_are_behind_undo(stage: Stage) -> None:
+    stage.choose(target="into this layer")
+    stage.run()
+    stage.controller.show_source(True)
+    assert stage.message == messages.IN_PLACE
+    stage.controller.restore_object()
+    assert stage.message == messages.IN_PLACE
+    stage.controller.next_object()
+    assert stage.labels.selected_label == 9
