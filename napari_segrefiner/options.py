@@ -9,6 +9,7 @@ them in.
 from __future__ import annotations
 
 import dataclasses
+import operator
 import types
 import typing
 from dataclasses import dataclass, field
@@ -57,12 +58,14 @@ def option(
 class OptionSpec:
     """One declared option, with its type taken apart.
 
-    ``kind`` is the plain type (bool, int, float, str or tuple), ``choices`` the allowed
-    values of a Literal, ``optional`` whether None ("what the preset says") is allowed.
+    ``kind`` is the plain type (bool, int, float, str or tuple), ``element`` the type of
+    a tuple's elements, ``choices`` the allowed values of a Literal, ``optional``
+    whether None ("what the preset says") is allowed.
     """
 
     name: str
     kind: type
+    element: type
     default: Any
     choices: tuple[str, ...]
     optional: bool
@@ -98,6 +101,12 @@ class OptionSpec:
             msg = (
                 f"{self.name} is {value!r}; a value of type {self.kind.__name__} "
                 "is expected."
+            )
+            raise OptionError(msg)
+        if isinstance(value, tuple) and not all(type(v) is self.element for v in value):
+            msg = (
+                f"{self.name} is {value!r}; values of type {self.element.__name__} are "
+                "expected."
             )
             raise OptionError(msg)
         number = typing.cast("float", value)
@@ -143,12 +152,14 @@ def specs(options: type[Any]) -> tuple[OptionSpec, ...]:
         origin = typing.get_origin(hint)
         if origin is Literal:
             choices, hint = typing.get_args(hint), str
-        elif origin is tuple:
-            hint = tuple
+        element = hint
+        if origin is tuple:
+            element, hint = typing.get_args(hint)[0], tuple
         found.append(
             OptionSpec(
                 name=item.name,
                 kind=hint,
+                element=element,
                 default=item.default,
                 choices=choices,
                 optional=optional,
@@ -276,6 +287,13 @@ class RefineOptions:
     )
 
     def __post_init__(self) -> None:
+        # NumPy's whole numbers are as good as Python's, but no JSON.
+        for name in ("ids", "channels"):
+            numbers = tuple(getattr(self, name))
+            plain = (
+                operator.index(n) if hasattr(n, "__index__") else n for n in numbers
+            )
+            object.__setattr__(self, name, tuple(plain))
         check_options(self)
 
 

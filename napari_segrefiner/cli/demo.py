@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from napari_segrefiner.core.events import Event, RefineResult, StepDone
     from napari_segrefiner.io.sample import Sample
 
-HELP = "Refine a sample, photographed coins; writes labels, a summary and a picture."
-
 #: Width in pixels of the band that boundary IoU compares.
 BAND = 2
 #: Side of a close-up, as a multiple of the object's longer side.

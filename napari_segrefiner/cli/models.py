@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from napari_segrefiner.models.published import Published
     from napari_segrefiner.network_config import NetworkConfig
 
-HELP = "List, import, fetch and remove models."
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""

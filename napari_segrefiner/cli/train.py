@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from napari_segrefiner.training.events import Event, Progress, Validated
 
-HELP = "Train a model on images and labels."
-
 #: Iterations that the shown losses are averaged over.
 SHOWN = 50
 

@@ -7,9 +7,9 @@ generator closes it, and nothing was written. No torch here: the dock imports th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -118,3 +118,15 @@ class RunDone:
 
 
 Event = RunStarted | StepDone | BatchDone | RunDone
+
+
+def outcome(counts: Mapping[str, int]) -> str:
+    """How many objects had which fate, in words.
+
+    Examples
+    --------
+    >>> outcome({"refined": 212, "held": 9, "skipped": 3})
+    '212 refined, 9 held, 3 skipped'
+    """
+    parts = [f"{counts[s]:,} {s}" for s in get_args(Status) if counts.get(s)]
+    return ", ".join(parts) or "nothing to refine"

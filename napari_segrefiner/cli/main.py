@@ -1,0 +1,130 @@
+"""The command line: one table of commands, one way to fail."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn, Protocol, cast
+
+from napari_segrefiner import __version__
+from napari_segrefiner.errors import InputError, OptionError, SegRefinerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAM = "napari-segrefiner"
+
+#: Exit codes: the command could not be understood or its input not be used; it was
+#: understood and failed; Ctrl-C.
+USAGE, FAILED, INTERRUPTED = 2, 1, 130
+
+#: Command, which is also its module's name, and its help; a new command gets its line
+#: here. A module is imported only when its command runs.
+COMMANDS = {
+    "refine": "Refine the labels of an image.",
+    "demo": "Refine a sample and draw what happened.",
+    "train": "Train a model on images and labels.",
+    "models": "List, import, fetch and remove models.",
+    "info": "Show versions, devices and models.",
+}
+
+
+class Command(Protocol):
+    """What the module of a command offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do it; returns the exit code."""
+
+
+class UsageError(Exception):
+    """Arguments that the parser refuses."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that complains in one line, without the usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing and leaving."""
+        complaint = f"{message[:1].upper()}{message[1:]}; see {self.prog} --help."
+        raise UsageError(complaint)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; those of the process if not given.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    # Taken out first, so that it may stand anywhere, behind subcommands too.
+    given = [word for word in words if word != "--debug"]
+    is_debug = len(given) < len(words)
+    logging.basicConfig(
+        level=logging.INFO if is_debug else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        return _run(given)
+    except KeyboardInterrupt:
+        return _fail("Stopped.", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has left, as `head` does. What is still buffered
+        # must not raise again while Python shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (SegRefinerError, UsageError) as error:
+        if is_debug:
+            traceback.print_exc()
+        is_usage = isinstance(error, InputError | OptionError | UsageError)
+        return _fail(str(error), USAGE if is_usage else FAILED)
+    except (OSError, ImportError) as error:
+        if is_debug:
+            traceback.print_exc()
+        return _fail(f"{error} (--debug shows where)", FAILED)
+
+
+def _run(given: list[str]) -> int:
+    name = next((word for word in given if not word.startswith("-")), None)
+    parser = Parser(
+        prog=PROGRAM,
+        description="Refine segmentation masks by discrete diffusion.",
+        epilog=f"{PROGRAM} COMMAND --help shows what a command takes.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        "--debug", action="store_true", help="anywhere: show where an error came from"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    command: Command | None = None
+    for known, text in COMMANDS.items():
+        one = commands.add_parser(known, help=text, description=text)
+        if known == name:
+            command = _load(known)
+            command.add_arguments(one)
+    arguments = parser.parse_args(given)
+    if command is None:  # unreachable: the parser demands a known command
+        raise UsageError(name)
+    return command.run(arguments)
+
+
+def _load(name: str) -> Command:
+    return cast("Command", importlib.import_module(f"napari_segrefiner.cli.{name}"))
+
+
+def _fail(message: str, code: int) -> int:
+    """Print one line to stderr."""
+    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""``napari-segrefiner refine``: better labels for an image, from files into a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.options import RefineOptions
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from napari_segrefiner.core.events import ObjectReport
+    from napari_segrefiner.io.stacks import Plane
+    from napari_segrefiner.models.checkpoint import Model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    from napari_segrefiner.cli.flags import add_flags
+    from napari_segrefiner.models.catalogue import DEFAULT
+
+    parser.add_argument(
+        "image", type=Path, help="TIFF, PNG, JPEG or NPY; stacks go plane by plane"
+    )
+    parser.add_argument("labels", type=Path, help="coarse labels: TIFF, PNG or NPY")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="refined labels"
+    )
+    parser.add_argument(
+        "--model",
+        default=DEFAULT,
+        help="a name of the list of models, a .safetensors file or a model folder "
+        f"(default: {DEFAULT})",
+    )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="JSON",
+        help="write what happened to every object, and the record of the run",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace OUT and JSON if they exist"
+    )
+    add_flags(parser, RefineOptions)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Refine; returns the exit code."""
+    from napari_segrefiner.cli.flags import read_flags
+    from napari_segrefiner.core.events import outcome
+    from napari_segrefiner.io.atomic import write_text
+    from napari_segrefiner.io.images import read_image
+    from napari_segrefiner.io.labels import read_labels, write_labels
+    from napari_segrefiner.io.stacks import planes
+
+    options = read_flags(arguments, RefineOptions)
+    image, labels = read_image(arguments.image), read_labels(arguments.labels)
+    _check_outputs(arguments, labels)
+    stack = list(planes(image, labels, options.channel_axis))
+    _check_ids(options.ids, labels)
+
+    from napari_segrefiner.models.catalogue import load_model  # now torch is needed
+
+    refined, reports = labels.copy(), []
+    for plane, report in _refine_planes(load_model(arguments.model), options, stack):
+        refined[plane.index] = report.pop("labels")
+        reports.append(report)
+    write_labels(arguments.output, refined, overwrite=arguments.overwrite)
+    if arguments.report:
+        text = json.dumps(_without_nan(reports), indent=1) + "\n"
+        write_text(arguments.report, text, overwrite=arguments.overwrite)
+    counts = Counter(entry["status"] for r in reports for entry in r["objects"])
+    print(f"{outcome(counts)}; written to {arguments.output}")
+    return 0
+
+
+def _refine_planes(
+    model: Model, options: RefineOptions, stack: list[Plane]
+) -> Iterator[tuple[Plane, dict[str, Any]]]:
+    """Refine plane after plane with one progress bar; yields what the report says."""
+    from tqdm import tqdm
+
+    from napari_segrefiner.core.events import BatchDone, RunDone, StepDone
+    from napari_segrefiner.core.refiner import Refiner
+
+    form = "{l_bar}{bar}| {elapsed}, {remaining} left"
+    bar = tqdm(total=len(stack), desc="Refining", bar_format=form, disable=None)
+    with bar:
+        for done, plane in enumerate(stack):
+            present = _present(options.ids, plane.labels)
+            if options.ids and not present:
+                continue
+            chosen = dataclasses.replace(
+                options, ids=present, channel_axis=plane.channel_axis
+            )
+            for event in Refiner(model, chosen).steps(plane.image, plane.labels):
+                if isinstance(event, StepDone | BatchDone):
+                    bar.update(done + event.progress - bar.n)
+                elif isinstance(event, RunDone):
+                    result = event.result
+                    yield (
+                        plane,
+                        {
+                            "plane": list(plane.index),
+                            "record": result.record,
+                            "objects": [_entry(report) for report in result.report],
+                            "labels": result.labels,
+                        },
+                    )
+            bar.update(done + 1 - bar.n)
+
+
+def _check_outputs(arguments: argparse.Namespace, labels: npt.NDArray[Any]) -> None:
+    """Refuse outputs that cannot be written before any work is done."""
+    from napari_segrefiner.io.atomic import check_destination
+    from napari_segrefiner.io.labels import check_writable
+
+    check_writable(arguments.output, labels, overwrite=arguments.overwrite)
+    outputs = [arguments.output]
+    if arguments.report:
+        check_destination(arguments.report, overwrite=arguments.overwrite)
+        outputs.append(arguments.report)
+    inputs = [arguments.image, arguments.labels]
+    used = [path.resolve() for path in inputs + outputs]
+    for output in outputs:
+        if used.count(output.resolve()) > 1:
+            message = (
+                f"{output} is named twice; give the refined labels and the report "
+                "names of their own, so that no input is lost."
+            )
+            raise InputError(message)
+
+
+def _check_ids(ids: tuple[int, ...], labels: npt.NDArray[Any]) -> None:
+    """Refuse ids that no plane has."""
+    missing = [i for i in ids if not (labels == i).any()]
+    if missing:
+        message = (
+            f"There is no label {', '.join(map(str, missing))} in the labels; give ids "
+            "that they hold, or none for all."
+        )
+        raise InputError(message)
+
+
+def _present(ids: tuple[int, ...], labels: npt.NDArray[Any]) -> tuple[int, ...]:
+    """Those of `ids` that a plane holds."""
+    return tuple(i for i in ids if (labels == i).any())
+
+
+def _entry(report: ObjectReport) -> dict[str, Any]:
+    return {**dataclasses.asdict(report), "box": list(report.box)}
+
+
+def _without_nan(value: Any) -> Any:
+    """`value` with None for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

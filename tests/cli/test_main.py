@@ -1,0 +1,84 @@
+"""The command line as a whole: help, versions, ways to fail."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from napari_segrefiner import __version__
+from napari_segrefiner.cli.flags import help_text
+from napari_segrefiner.cli.main import COMMANDS, main
+from napari_segrefiner.options import RefineOptions, specs
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_there_and_has_help(name, capsys):
+    module = importlib.import_module(f"napari_segrefiner.cli.{name}")
+    assert callable(module.run)
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+    assert left.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert COMMANDS[name] in shown
+
+
+def test_help_of_refine_shows_every_option_with_its_text(capsys):
+    with pytest.raises(SystemExit):
+        main(["refine", "--help"])
+    shown = " ".join(capsys.readouterr().out.split()).replace("- ", "-")
+    for spec in specs(RefineOptions):
+        assert spec.flag in shown
+        assert help_text(spec).split(" ")[0] in shown
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["refine"], ["--nonsense"]])
+def test_misuse_is_one_line_and_exit_code_2(arguments, capsys):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("napari-segrefiner: ")
+
+
+def test_debug_shows_where_an_error_came_from(tmp_path, capsys):
+    missing = str(tmp_path / "none.tif")
+    arguments = ["refine", missing, missing, "-o", str(tmp_path / "out.tif")]
+    assert main([*arguments, "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_info_names_what_is_installed(capsys):
+    assert main(["info"]) == 0
+    shown = capsys.readouterr().out
+    assert __version__ in shown
+    for name in ("torch", "napari", "numpy", "cpu"):
+        assert f"\n{name}:" in shown
+
+
+def test_info_survives_a_torch_that_cannot_be_imported(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main(["info"]) == 0
+    assert "torch cannot be imported" in capsys.readouterr().out
+
+
+def test_help_loads_no_torch():
+    code = (
+        "import sys\n"
+        "from napari_segrefiner.cli.main import main\n"
+        "try: main(['refine', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'napari', 'skimage') if m in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

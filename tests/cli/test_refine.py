@@ -1,0 +1,209 @@
+"""``refine`` from files: results, and bad input refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+
+from napari_segrefiner.cli.main import main
+from napari_segrefiner.models.card import Defaults, ModelCard
+from napari_segrefiner.models.checkpoint import save_model
+from napari_segrefiner.network import DenoisingUNet
+from napari_segrefiner.network_config import NetworkConfig
+
+TINY = NetworkConfig(
+    widths=(8, 16), blocks_down=1, blocks_up=1, attention_strides=(), groups=4
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model that always answers "inside": every object fills its band."""
+    network = DenoisingUNet(TINY)
+    with torch.no_grad():
+        network.out[2].weight.zero_()
+        network.out[2].bias.fill_(6.0)
+    card = ModelCard(
+        name="filler",
+        description="Answers inside.",
+        licence="BSD-3-Clause",
+        network=TINY,
+        defaults=Defaults(steps=1),
+    )
+    path = tmp_path_factory.mktemp("model") / "filler.safetensors"
+    save_model(path, network.state_dict(), card)
+    return path
+
+
+@pytest.fixture
+def files(tmp_path, model):
+    """Image and labels as files, and the start of a command that refines them."""
+    labels = np.zeros((60, 70), np.uint16)
+    labels[10:20, 10:22] = 3
+    labels[35:50, 40:60] = 700
+    image = np.full((60, 70), 40, np.uint8)
+    image[labels > 0] = 200
+    tifffile.imwrite(tmp_path / "image.tif", image)
+    tifffile.imwrite(tmp_path / "labels.tif", labels)
+    return tmp_path
+
+
+def refine(
+    folder, model, *extra, out="out.tif", image="image.tif", labels="labels.tif"
+):
+    """Run the command with paths in `folder`; returns its exit code."""
+    paths = [str(folder / image), str(folder / labels), "-o", str(folder / out)]
+    return main(["refine", *paths, "--model", str(model), *extra])
+
+
+def names(folder):
+    """Names of the files in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_labels_are_refined_into_a_new_file_and_inputs_stay(files, model, capsys):
+    before = [(files / n).read_bytes() for n in names(files)]
+    assert refine(files, model) == 0
+    refined = tifffile.imread(files / "out.tif")
+    coarse = tifffile.imread(files / "labels.tif")
+    assert refined.dtype == np.uint16
+    assert set(np.unique(refined)) == {0, 3, 700}
+    for label in (3, 700):  # the model fills the crop around the object
+        assert (refined == label).sum() > (coarse == label).sum()
+        assert (refined == label)[coarse == label].all()
+    assert [(files / n).read_bytes() for n in ("image.tif", "labels.tif")] == before
+    assert capsys.readouterr().out.startswith("2 refined; written to ")
+
+
+def test_only_the_named_labels_change(files, model):
+    assert refine(files, model, "--ids", "700") == 0
+    refined = tifffile.imread(files / "out.tif")
+    coarse = tifffile.imread(files / "labels.tif")
+    np.testing.assert_array_equal(refined == 3, coarse == 3)
+    assert (refined == 700).sum() > (coarse == 700).sum()
+
+
+def test_the_report_is_json_with_every_object_and_the_record(files, model):
+    assert refine(files, model, "--ids", "3", "--report", str(files / "r.json")) == 0
+    (plane,) = json.loads((files / "r.json").read_text())
+    by_id = {entry["id"]: entry for entry in plane["objects"]}
+    assert by_id[3]["status"] == "refined"
+    assert by_id[700]["status"] == "skipped"
+    assert by_id[700]["uncertainty"] is None
+    assert plane["record"]["options"]["ids"] == [3]
+    assert plane["record"]["model"]["name"] == "filler"
+
+
+def test_stacks_go_plane_by_plane_with_their_ids(files, model):
+    image = np.stack([tifffile.imread(files / "image.tif")] * 3)
+    labels = np.stack([tifffile.imread(files / "labels.tif")] * 3)
+    labels[1] = 0
+    labels[2][labels[2] == 3] = 9
+    tifffile.imwrite(files / "stack.tif", image, photometric="minisblack")
+    np.save(files / "stack.npy", labels)
+    done = refine(files, model, "--ids", "9,700", image="stack.tif", labels="stack.npy")
+    assert done == 0
+    refined = tifffile.imread(files / "out.tif")
+    assert refined.shape == labels.shape
+    assert not refined[1].any()
+    np.testing.assert_array_equal(refined[0] == 3, labels[0] == 3)
+    assert (refined[2] == 9).sum() > (labels[2] == 9).sum()
+
+
+def test_an_existing_output_is_kept_unless_overwritten(files, model, capsys):
+    (files / "out.tif").write_bytes(b"mine")
+    assert refine(files, model) == 2
+    assert (files / "out.tif").read_bytes() == b"mine"
+    assert "exists already" in capsys.readouterr().err
+    assert refine(files, model, "--overwrite") == 0
+    assert tifffile.imread(files / "out.tif").shape == (60, 70)
+
+
+def test_the_input_is_never_the_output(files, model, capsys):
+    assert refine(files, model, "--overwrite", out="labels.tif") == 2
+    assert "named twice" in capsys.readouterr().err
+
+
+def make_bad_files(folder):
+    """Files that cannot be used, by name."""
+    (folder / "empty.tif").touch()
+    (folder / "cut.tif").write_bytes((folder / "image.tif").read_bytes()[:200])
+    (folder / "text.png").write_text("no picture")
+    np.save(folder / "object.npy", np.array([{"a": 1}], object), allow_pickle=True)
+    np.save(folder / "float.npy", np.zeros((60, 70)))
+    np.save(folder / "negative.npy", np.full((60, 70), -1, np.int32))
+    np.save(folder / "small.npy", np.ones((5, 5), np.uint8))
+    Image.new("L", (70, 60)).save(folder / "labels.jpg")
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ({"image": "missing.tif"}, "missing.tif"),
+        ({"image": "empty.tif"}, "empty"),
+        ({"image": "cut.tif"}, "cut.tif"),
+        ({"image": "text.png"}, "text.png"),
+        ({"image": "object.npy"}, "object"),
+        ({"labels": "missing.tif"}, "missing.tif"),
+        ({"labels": "object.npy"}, "object"),
+        ({"labels": "float.npy"}, "float64"),
+        ({"labels": "negative.npy"}, "negative"),
+        ({"labels": "small.npy"}, "5 x 5"),
+        ({"labels": "labels.jpg"}, "JPEG"),
+        ({"out": "out.jpg"}, ".tif"),
+        ({"out": "out.xyz"}, ".tif"),
+        ({"out": "nowhere/out.tif"}, "does not exist"),
+        ({"extra": ("--ids", "5")}, "no label 5"),
+        ({"extra": ("--ids", "3,x")}, "--ids"),
+        ({"extra": ("--device", "tpu")}, "--device"),
+        ({"extra": ("--preset", "mine")}, "--preset"),
+        ({"extra": ("--steps", "0")}, "from 1 to 6"),
+        ({"extra": ("--steps", "many")}, "--steps"),
+        ({"extra": ("--padding", "-1")}, "--padding"),
+        ({"extra": ("--batch-size", "0")}, "--batch-size"),
+        ({"extra": ("--surprise",)}, "--surprise"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_writes_nothing(
+    files, model, capsys, where, said
+):
+    make_bad_files(files)
+    before = names(files)
+    where = dict(where)
+    code = refine(files, model, *where.pop("extra", ()), **where)
+    error = capsys.readouterr().err
+    assert code == 2
+    assert error.count("\n") == 1
+    assert said in error
+    assert "usage" not in error
+    assert names(files) == before
+
+
+def test_an_unknown_model_fails_with_the_known_ones(files, capsys):
+    assert refine(files, "nonsense") == 1
+    assert "no model 'nonsense'" in capsys.readouterr().err
+    assert names(files) == ["image.tif", "labels.tif"]
+
+
+def test_a_png_that_cannot_hold_the_type_names_the_format_to_use(files, model, capsys):
+    labels = tifffile.imread(files / "labels.tif").astype(np.int32)
+    np.save(files / "labels.npy", labels)
+    assert refine(files, model, labels="labels.npy", out="out.png") == 2
+    assert "use .tif" in capsys.readouterr().err
+
+
+def test_an_interrupt_leaves_nothing(files, model, monkeypatch, capsys):
+    from napari_segrefiner.core.refiner import Refiner
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Refiner, "steps", interrupted)
+    assert refine(files, model) == 130
+    assert names(files) == ["image.tif", "labels.tif"]
+    assert capsys.readouterr().err.endswith("Stopped.\n")
