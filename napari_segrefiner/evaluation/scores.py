@@ -1,0 +1,237 @@
+"""Scores of label images against the truth: per object, per image, and in total."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_segrefiner.metrics import (
+    boundary_band,
+    boundary_distance,
+    iou,
+    mba,
+    overlap,
+)
+
+if TYPE_CHECKING:
+    from napari_segrefiner.evaluation.pairing import Pairs
+
+#: Width in pixels of the band of ``boundary_iou``.
+BAND = 2
+#: What the coarse labels are called among the layers.
+COARSE = "coarse"
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LayerScores:
+    """Scores of one label image.
+
+    Attributes
+    ----------
+    iou, boundary_iou, boundary_iou_r02 : (n,) float64 array
+        Per true object; the band of the boundary IoU is 2 px wide, or 2 % of the
+        diagonal of the true object's box. 0 where there is no partner.
+    area : (n,) int64 array
+        Pixels of each object; 0 if it has vanished or never was.
+    foreground : tuple of int
+        Pixels in both foregrounds, and in at least one.
+    mba : float
+        Mean boundary accuracy of the foreground; NaN if the truth has no boundary.
+    """
+
+    iou: Floats
+    boundary_iou: Floats
+    boundary_iou_r02: Floats
+    area: npt.NDArray[np.int64]
+    foreground: tuple[int, int]
+    mba: float
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """One image: its pairs, and the scores of every layer, "coarse" first."""
+
+    name: str
+    pairs: Pairs
+    layers: Mapping[str, LayerScores]
+
+
+@dataclass(frozen=True)
+class Total:
+    """A mean with the number of objects or images that it was taken over."""
+
+    value: float
+    n: int
+
+
+def score_image(
+    name: str,
+    truth: npt.NDArray[Any],
+    layers: Mapping[str, npt.NDArray[Any]],
+    pairs: Pairs,
+) -> ImageScores:
+    """Score label images of one picture.
+
+    Parameters
+    ----------
+    name : str
+        Of the image, for reports.
+    truth : (Y, X) integer or bool array
+        The true labels.
+    layers : mapping of str to (Y, X) array
+        The coarse labels as "coarse", and refined ones with the same ids.
+    pairs : Pairs
+        Of the truth and the coarse labels.
+    """
+    scored = {key: score_layer(truth, labels, pairs) for key, labels in layers.items()}
+    return ImageScores(name, pairs, scored)
+
+
+def score_layer(
+    truth: npt.NDArray[Any], labels: npt.NDArray[Any], pairs: Pairs
+) -> LayerScores:
+    """Score one label image; every object is looked at in its own box alone."""
+    true_boxes, boxes = _boxes(truth), _boxes(labels)
+    n = len(pairs.truth_ids)
+    values = np.zeros((3, n))
+    area = np.zeros(n, dtype=np.int64)
+    partners = zip(pairs.truth_ids.tolist(), pairs.coarse_ids.tolist(), strict=True)
+    for k, (true_id, own_id) in enumerate(partners):
+        if own_id == 0 or own_id not in boxes:
+            continue
+        true_box = true_boxes[true_id]
+        box = _union(true_box, boxes[own_id])
+        fine, mask = truth[box] == true_id, labels[box] == own_id
+        area[k] = np.count_nonzero(mask)
+        values[:, k] = _compare(fine, mask, _diagonal_band(true_box))
+    foreground, fine_ground = labels != 0, truth != 0
+    return LayerScores(
+        iou=values[0],
+        boundary_iou=values[1],
+        boundary_iou_r02=values[2],
+        area=area,
+        foreground=overlap(fine_ground, foreground),
+        mba=mba(fine_ground, foreground),
+    )
+
+
+def _compare(
+    fine: npt.NDArray[np.bool_], mask: npt.NDArray[np.bool_], wide: int
+) -> tuple[float, float, float]:
+    """IoU, and boundary IoU with a band of 2 px and of `wide` px."""
+    narrow = iou(boundary_band(fine, BAND), boundary_band(mask, BAND))
+    if wide == BAND:
+        return iou(fine, mask), narrow, narrow
+    return (
+        iou(fine, mask),
+        narrow,
+        iou(boundary_band(fine, wide), boundary_band(mask, wide)),
+    )
+
+
+Box = tuple[slice, ...]
+
+
+def _boxes(labels: npt.NDArray[Any]) -> dict[int, Box]:
+    """The box of every object; the ids may be as large as they like."""
+    ids, dense = np.unique(labels, return_inverse=True)
+    # The search counts from 1 and takes 0 for the background.
+    first = int(ids[0] != 0)
+    boxes = ndimage.find_objects(dense.reshape(labels.shape) + first)
+    return dict(zip(ids[1 - first :].tolist(), boxes, strict=True))
+
+
+def _union(a: Box, b: Box) -> Box:
+    """The smallest box that holds both."""
+    return tuple(
+        slice(min(x.start, y.start), max(x.stop, y.stop))
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def _diagonal_band(box: Box) -> int:
+    """2 % of the diagonal of a box, in pixels."""
+    rows, columns = box
+    return boundary_distance((rows.stop - rows.start, columns.stop - columns.start))
+
+
+def totals(images: Sequence[ImageScores]) -> dict[str, dict[str, Total]]:
+    """Totals of every layer over all objects and images pooled.
+
+    Returns
+    -------
+    dict of layer name to dict of metric name to Total
+        ``iou``, ``boundary_iou``, ``boundary_iou_r02``: means over objects.
+        ``iou_agg``: summed intersections over summed unions of the foregrounds.
+        ``mba``: mean over images. For all but the coarse layer, as shares of objects:
+        ``improved_02``, ``worse_02``, ``worse_05`` (IoU better or worse than the coarse
+        one's by more than .02 or .05) and ``lost`` (vanished).
+    """
+    names = list(images[0].layers) if images else []
+    result: dict[str, dict[str, Total]] = {}
+    for name in names:
+        result[name] = _layer_totals([image.layers[name] for image in images])
+        if name != COARSE:
+            result[name] |= _changes(
+                [image.layers[COARSE] for image in images],
+                [image.layers[name] for image in images],
+            )
+    return result
+
+
+def _layer_totals(layers: Sequence[LayerScores]) -> dict[str, Total]:
+    """Totals that need one layer alone."""
+    both, either = np.sum([layer.foreground for layer in layers], axis=0).tolist()
+    accuracies = [layer.mba for layer in layers]
+    return {
+        "iou": _mean(np.concatenate([layer.iou for layer in layers])),
+        "boundary_iou": _mean(np.concatenate([x.boundary_iou for x in layers])),
+        "boundary_iou_r02": _mean(np.concatenate([x.boundary_iou_r02 for x in layers])),
+        "iou_agg": Total(both / either if either else 1.0, len(layers)),
+        "mba": _mean(np.array(accuracies)),
+    }
+
+
+def _changes(
+    before: Sequence[LayerScores], after: Sequence[LayerScores]
+) -> dict[str, Total]:
+    """Shares of the objects that became better, worse, or vanished."""
+    gain = np.concatenate([a.iou - b.iou for a, b in zip(after, before, strict=True)])
+    lost = np.concatenate(
+        [(a.area == 0) & (b.area > 0) for a, b in zip(after, before, strict=True)]
+    )
+    return {
+        "improved_02": _mean(gain > 0.02),
+        "worse_02": _mean(gain < -0.02),
+        "worse_05": _mean(gain < -0.05),
+        "lost": _mean(lost),
+    }
+
+
+def _mean(values: npt.NDArray[Any]) -> Total:
+    """The mean of what is a number, and how many these were."""
+    valid = values[np.isfinite(values)]
+    return Total(float(valid.mean()) if len(valid) else math.nan, len(valid))
+
+
+def mean_of(
+    groups: Sequence[Mapping[str, Mapping[str, Total]]],
+) -> dict[str, dict[str, Total]]:
+    """Means over sets, each set counting the same; ``n`` is the number of sets."""
+    if not groups:
+        return {}
+    return {
+        layer: {
+            metric: _mean(np.array([group[layer][metric].value for group in groups]))
+            for metric in metrics
+        }
+        for layer, metrics in groups[0].items()
+    }
