@@ -77,9 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.options import RefineOptions
 
     options = RefineOptions(steps=arguments.steps)
+    refiner = Refiner(load_model(arguments.model), options)
     folder = make_folder(arguments.output)
     coins = sample.coins()
-    refiner = Refiner(load_model(arguments.model), options)
     demonstration = demonstrate(coins, refiner.steps(coins.image, coins.coarse))
     write_demonstration(folder, demonstration)
     print(mean_line(demonstration))

@@ -21,7 +21,7 @@ from napari_segrefiner.core.events import (
     RunDone,
     StepDone,
 )
-from napari_segrefiner.errors import InputError, SegRefinerError
+from napari_segrefiner.errors import InputError, ModelError, SegRefinerError
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.io.sample import Sample
 
@@ -121,6 +121,16 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="choose another"):
         demo.make_folder(tmp_path / "demo")
     assert (tmp_path / "demo").read_text() == "mine"
+
+
+def test_an_unknown_model_leaves_no_folder_behind(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    demo.add_arguments(parser)
+    folder = tmp_path / "demo"
+    arguments = parser.parse_args(["-o", str(folder), "--model", "no such model"])
+    with pytest.raises(ModelError, match="no such model"):
+        demo.run(arguments)
+    assert not folder.exists()
 
 
 def test_defaults_need_no_argument() -> None:
