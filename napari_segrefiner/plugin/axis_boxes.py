@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_segrefiner.plugin.controls import SteadyComboBox
@@ -68,6 +69,8 @@ class ChannelBox(SteadyComboBox):
 class PlanesBox(SteadyComboBox):
     """Whether the displayed plane is refined, or all planes along a slider."""
 
+    offered = Signal()
+
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
@@ -100,6 +103,7 @@ class PlanesBox(SteadyComboBox):
         for slider in found:
             self.addItem(f"all {slider.n_planes} along {slider.name}", slider.axis)
         self.setCurrentIndex(max(self.findData(before), 0))
+        self.offered.emit()
 
     def disconnect_viewer(self) -> None:
         """Hear no more of the viewer."""

@@ -103,9 +103,13 @@ class SegRefinerDock(QWidget):
         self.show_running(False)
         self.show_review(False)
         self._enter()
-        # A function without self: a bound method of a deleted widget is never called.
+        # Without self in it: a bound method of a deleted widget is never called. The
+        # signal tells when Qt deletes the widget, as with its window; when Python does
+        # it, PyQt swallows the signal.
         boxes = (self.image_box, self.labels_box, self.planes_box)
-        self.destroyed.connect(partial(_release, self.controller, self._keys, boxes))
+        release = partial(_release, self.controller, self._keys, boxes)
+        self.destroyed.connect(release)
+        weakref.finalize(self, release).atexit = False
         self.controller.warm()
 
     # ---- what the controller asks of its view
@@ -207,7 +211,9 @@ class SegRefinerDock(QWidget):
             "new layer: the result is a new layer, the source is hidden, not touched.\n"
             "into this layer: the labels themselves change; one Ctrl+Z takes it back."
         )
-        self.advanced.setToolTip("Options of the refinement; the defaults are good.")
+        self.advanced.button.setToolTip(
+            "Options of the refinement; the defaults suit the model."
+        )
 
     def _advanced_content(self) -> QWidget:
         """The option form with a button that resets it."""
@@ -324,6 +330,7 @@ class SegRefinerDock(QWidget):
         self.reset_button.clicked.connect(self.option_form.reset)
         self.image_box.chosen.connect(self._on_image)
         self.labels_box.chosen.connect(self._on_labels)
+        self.planes_box.offered.connect(self._on_planes)
         self.model_box.chosen.connect(self._on_model)
         self.device_box.currentIndexChanged.connect(self._on_device)
         self.target_box.currentIndexChanged.connect(self._on_target)
@@ -339,8 +346,10 @@ class SegRefinerDock(QWidget):
             if fitting:
                 self.image_box.choose(fitting[0])
         self.planes_box.update_for(labels)
-        self._show_row(self.planes_box, self.planes_box.is_needed)
         self._on_image()
+
+    def _on_planes(self) -> None:
+        self._show_row(self.planes_box, self.planes_box.is_needed)
 
     def _on_image(self) -> None:
         self.channel_box.update_for(self.image_box.layer, self.labels_box.layer)
@@ -376,7 +385,7 @@ class SegRefinerDock(QWidget):
     def _enter(self) -> None:
         """Bind the keys, and say on the buttons which ones they are."""
         self._keys.bind(_key_actions(self.controller))
-        for name, button in self._key_buttons():
+        for name, button in self.key_buttons():
             text = str(button.property("text_without_key"))
             if name in self._keys.bound:
                 text += f"  ({KEYS[name]})"
@@ -390,7 +399,8 @@ class SegRefinerDock(QWidget):
         self.controller.preview.remove()
         self.rest_timer.stop()
 
-    def _key_buttons(self) -> Iterator[tuple[str, QPushButton]]:
+    def key_buttons(self) -> Iterator[tuple[str, QPushButton]]:
+        """The buttons that have a key, with the names of their actions."""
         yield "refine_object", self.selected_button
         yield "next_object", self.next_button
         yield "restore_object", self.restore_button

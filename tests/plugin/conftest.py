@@ -29,7 +29,7 @@ def engine() -> FakeEngine:
 def make_dock(
     make_napari_viewer: Any, engine: FakeEngine, tmp_path: Path, qtbot: Any
 ) -> Iterator[Callable[..., Any]]:
-    """Docks in a viewer's window; nothing may be at work when the test ends."""
+    """Makes a viewer with the dock in it; nothing may be at work at the end."""
     from qtpy.QtCore import QThreadPool
 
     from napari_segrefiner.plugin.dock import SegRefinerDock
@@ -37,14 +37,14 @@ def make_dock(
 
     docks = []
 
-    def make(viewer: Any = None, **changes: Any) -> Any:
-        viewer = viewer if viewer is not None else make_napari_viewer(show=True)
+    def make(viewer: Any = None, is_shown: bool = False, **changes: Any) -> Any:
+        viewer = viewer if viewer is not None else make_napari_viewer(show=is_shown)
         settings = Settings(tmp_path / "dock.json")
         arguments = {"engine": engine, "settings": settings, **changes}
         dock = SegRefinerDock(viewer, **arguments)
         viewer.window.add_dock_widget(dock, name="SegRefiner")
         docks.append(dock)
-        return dock
+        return viewer, dock
 
     yield make
     for dock in docks:

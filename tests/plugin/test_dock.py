@@ -1,0 +1,442 @@
+"""The dock in a real window: what is pressed, and what is in the layers then."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from app_model.types import KeyBinding
+from qtpy.QtCore import Qt
+
+from napari_segrefiner.plugin import messages
+from napari_segrefiner.plugin.dock import SegRefinerDock
+from napari_segrefiner.plugin.keys import KEYS
+from napari_segrefiner.plugin.layers import is_preview, unwrap
+from napari_segrefiner.plugin.settings import Settings
+from tests.plugin.fake_engine import STEPS, FakeEngine, expected
+from tests.plugin.stage import squares
+
+pytestmark = pytest.mark.gui
+
+
+def add_squares(viewer: Any, **labels: Any) -> tuple[Any, Any]:
+    data = squares()
+    image = viewer.add_image((data > 0) * np.uint8(200), name="picture")
+    return image, viewer.add_labels(data, name="cells", **labels)
+
+
+def press(dock: Any, button: Any, qtbot: Any) -> None:
+    """Click a button and wait for the run to end."""
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    until_idle(dock, qtbot)
+
+
+def until_idle(dock: Any, qtbot: Any) -> None:
+    qtbot.waitUntil(lambda: not dock.controller.is_running, timeout=10_000)
+
+
+def key(viewer: Any, name: str) -> Any:
+    """Press a key as the canvas does; gives what ends it on release."""
+    action = viewer.keymap[KeyBinding.validate(KEYS[name])]
+    return action(viewer)
+
+
+def axis_name(viewer: Any) -> str:
+    """The first axis as its slider names it."""
+    return f"axis {viewer.dims.axis_labels[0]}"
+
+
+def message(dock: Any) -> str:
+    return str(dock.message_label.text())
+
+
+def test_refine_button_makes_the_result(make_dock: Any, qtbot: Any) -> None:
+    viewer, dock = make_dock()
+    _, labels = add_squares(viewer, scale=(0.5, 0.5), translate=(3, 4))
+    before = labels.data.copy()
+    press(dock, dock.refine_button, qtbot)
+    result = viewer.layers["cells refined"]
+    np.testing.assert_array_equal(result.data, expected(before))
+    np.testing.assert_array_equal(labels.data, before)
+    np.testing.assert_array_equal(result.scale, labels.scale)
+    np.testing.assert_array_equal(result.translate, labels.translate)
+    assert not labels.visible
+    assert message(dock) == "✓ 3 refined"
+    assert dock.progress_bar.isHidden()
+    assert dock.next_button.isEnabled()
+
+
+def test_preview_runs_and_goes(make_dock: Any, engine: FakeEngine, qtbot: Any) -> None:
+    engine.gate = threading.Semaphore(0)
+    viewer, dock = make_dock()
+    add_squares(viewer)
+    qtbot.mouseClick(dock.refine_button, Qt.MouseButton.LeftButton)
+    engine.gate.release(2)
+
+    def shown() -> Any:
+        return [layer for layer in viewer.layers if is_preview(layer)]
+
+    qtbot.waitUntil(lambda: bool(shown()) and 2 in shown()[0].data, timeout=5000)
+    assert dock.labels_box.layer is unwrap(viewer.layers["cells"])
+    assert not dock.refine_button.isEnabled()
+    assert dock.stop_button.isEnabled()
+    engine.gate.release(100)
+    until_idle(dock, qtbot)
+    assert not shown()
+    assert not dock.tick_timer.isActive()
+
+
+@pytest.mark.parametrize("n_steps", [0, 1, STEPS])
+def test_stop_button_leaves_everything_as_it_was(
+    make_dock: Any, engine: FakeEngine, qtbot: Any, n_steps: int
+) -> None:
+    engine.gate = threading.Semaphore(n_steps)
+    viewer, dock = make_dock()
+    _, labels = add_squares(viewer)
+    before = labels.data.copy()
+    qtbot.mouseClick(dock.refine_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(engine.calls) == 1)
+    qtbot.mouseClick(dock.stop_button, Qt.MouseButton.LeftButton)
+    engine.gate.release(100)
+    until_idle(dock, qtbot)
+    assert [layer.name for layer in viewer.layers] == ["picture", "cells"]
+    np.testing.assert_array_equal(labels.data, before)
+    assert message(dock) == "⚠ " + messages.STOPPED
+    assert engine.n_closed == 1
+
+
+def test_a_layer_deleted_during_the_run_ends_it_calmly(
+    make_dock: Any, engine: FakeEngine, qtbot: Any
+) -> None:
+    engine.gate = threading.Semaphore(2)
+    viewer, dock = make_dock()
+    _, labels = add_squares(viewer)
+    qtbot.mouseClick(dock.refine_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3)  # the preview
+    viewer.layers.remove(labels)
+    engine.gate.release(100)
+    until_idle(dock, qtbot)
+    assert [layer.name for layer in viewer.layers] == ["picture"]
+    assert message(dock) == "⚠ " + messages.removed("cells")
+    press(dock, dock.refine_button, qtbot)
+    assert message(dock) == "⚠ " + messages.NO_LABELS
+
+
+@pytest.mark.parametrize("error", [RuntimeError("cuda"), ValueError("bad")])
+def test_an_exception_in_the_worker_frees_the_dock(
+    make_dock: Any, engine: FakeEngine, qtbot: Any, error: Exception
+) -> None:
+    viewer, dock = make_dock()
+    add_squares(viewer)
+    engine.error = error
+    press(dock, dock.refine_button, qtbot)
+    assert type(error).__name__ in message(dock)
+    assert dock.refine_button.isEnabled()
+
+
+def test_selected_label_then_undo(make_dock: Any, qtbot: Any) -> None:
+    viewer, dock = make_dock()
+    _, labels = add_squares(viewer)
+    coarse = labels.data.copy()
+    labels.selected_label = 5
+    press(dock, dock.selected_button, qtbot)
+    result = viewer.layers["cells refined"]
+    result.selected_label = 9
+    press(dock, dock.selected_button, qtbot)
+    np.testing.assert_array_equal(result.data, expected(coarse, (5, 9)))
+    result.undo()
+    np.testing.assert_array_equal(result.data, expected(coarse, (5,)))
+    assert dock.labels_box.layer is unwrap(labels)
+
+
+def test_keys_do_what_their_buttons_say(make_dock: Any, qtbot: Any) -> None:
+    viewer, dock = make_dock()
+    _, labels = add_squares(viewer)
+    coarse = labels.data.copy()
+    for name, button in dock.key_buttons():
+        assert f"({KEYS[name]})" in button.text()
+    viewer.cursor.position = (25, 55)
+    key(viewer, "refine_object")
+    until_idle(dock, qtbot)
+    result = viewer.layers["cells refined"]
+    np.testing.assert_array_equal(result.data, expected(coarse, (9,)))
+    holding = key(viewer, "hold_source")
+    next(holding)
+    assert (labels.visible, result.visible) == (True, False)
+    assert next(holding, None) is None
+    assert (labels.visible, result.visible) == (False, True)
+    key(viewer, "next_object")
+    assert result.selected_label == 9
+    key(viewer, "restore_object")
+    np.testing.assert_array_equal(result.data, coarse)
+
+
+def test_real_key_presses_reach_the_dock(make_dock: Any, qtbot: Any) -> None:
+    viewer, dock = make_dock(is_shown=True)
+    add_squares(viewer)
+    qtbot.wait(50)
+    canvas = viewer.window._qt_viewer.canvas
+    canvas.native.setFocus()
+    viewer.cursor.position = (25, 55)
+    qtbot.keyClick(canvas.native, Qt.Key.Key_R)
+    until_idle(dock, qtbot)
+    result = viewer.layers["cells refined"]
+    assert list(result.features["index"]) == [9]
+    qtbot.keyPress(canvas.native, Qt.Key.Key_H)
+    assert not result.visible
+    qtbot.keyRelease(canvas.native, Qt.Key.Key_H)
+    assert result.visible
+    qtbot.keyClick(canvas.native, Qt.Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
+    assert list(result.features["status"]) == ["restored"]
+
+
+def test_source_button_works_as_long_as_it_is_held(make_dock: Any, qtbot: Any) -> None:
+    viewer, dock = make_dock()
+    _, labels = add_squares(viewer)
+    press(dock, dock.refine_button, qtbot)
+    qtbot.mousePress(dock.source_button, Qt.MouseButton.LeftButton)
+    assert labels.visible
+    qtbot.mouseRelease(dock.source_button, Qt.MouseButton.LeftButton)
+    assert not labels.visible
+
+
+def test_boxes_follow_the_viewer(make_dock: Any) -> None:
+    viewer, dock = make_dock()
+    assert dock.labels_box.layer is None
+    assert dock.labels_box.currentIndex() == -1
+    image, labels = add_squares(viewer)
+    small = viewer.add_labels(np.ones((7, 9), int), name="small")
+    assert dock.labels_box.layer is unwrap(small)
+    viewer.layers.selection.active = labels
+    assert dock.labels_box.layer is unwrap(labels)
+    viewer.layers.selection.active = image
+    assert dock.labels_box.layer is unwrap(labels)
+    labels.name = "nuclei"
+    assert dock.labels_box.currentText() == "nuclei"
+    other = viewer.add_image(np.ones((7, 9)), name="other")
+    assert dock.image_box.layer is unwrap(image)
+    viewer.layers.selection.active = small
+    assert dock.image_box.layer is unwrap(other)
+    viewer.layers.remove(small)
+    assert dock.labels_box.layer is unwrap(labels)
+    assert dock.image_box.layer is unwrap(image)
+
+
+def test_channel_and_plane_boxes_appear_when_needed(
+    make_dock: Any, engine: FakeEngine, qtbot: Any
+) -> None:
+    viewer, dock = make_dock()
+    add_squares(viewer)
+    assert dock.channel_box.isHidden()
+    assert dock.planes_box.isHidden()
+    data = np.random.default_rng(0).random((6, *squares().shape))
+    viewer.add_image(data, name="six")
+    viewer.dims.set_current_step(0, 4)
+    dock.image_box.choose(viewer.layers["six"])
+    assert not dock.channel_box.isHidden()
+    assert dock.channel_box.currentText() == "displayed channel"
+    press(dock, dock.refine_button, qtbot)
+    np.testing.assert_array_equal(engine.calls[0][2], data[4])
+    viewer.layers.clear()
+    stack = np.stack([squares()] * 3)
+    viewer.add_image(stack.astype(np.uint8))
+    labels = viewer.add_labels(stack, name="stack")
+    assert dock.channel_box.isHidden()
+    assert not dock.planes_box.isHidden()
+    dock.planes_box.setCurrentIndex(1)
+    assert dock.planes_box.currentText() == f"all 3 along {axis_name(viewer)}"
+    press(dock, dock.refine_button, qtbot)
+    np.testing.assert_array_equal(
+        viewer.layers["stack refined"].data, np.stack([expected(squares())] * 3)
+    )
+    viewer.dims.ndisplay = 3
+    assert dock.planes_box.isHidden()
+    viewer.layers.selection.active = labels
+    press(dock, dock.refine_button, qtbot)
+    assert "2-D display" in message(dock)
+
+
+def test_write_target_is_remembered(
+    make_dock: Any, qtbot: Any, tmp_path: Path, engine: FakeEngine
+) -> None:
+    viewer, dock = make_dock()
+    _, labels = add_squares(viewer)
+    before = labels.data.copy()
+    dock.target_box.setCurrentIndex(1)
+    dock.device_box.setCurrentIndex(1)
+    press(dock, dock.refine_button, qtbot)
+    assert len(viewer.layers) == 2
+    np.testing.assert_array_equal(labels.data, expected(before))
+    labels.undo()
+    np.testing.assert_array_equal(labels.data, before)
+    assert engine.calls[0][1].device == "cpu"
+    _, again = make_dock(viewer, settings=Settings(tmp_path / "dock.json"))
+    assert again.read().target == "into this layer"
+    assert again.read().options.device == "cpu"
+
+
+def test_advanced_options_are_folded_and_reach_the_engine(
+    make_dock: Any, qtbot: Any, engine: FakeEngine
+) -> None:
+    viewer, dock = make_dock()
+    add_squares(viewer)
+    qtbot.waitUntil(lambda: engine.n_warmed == 1 and message(dock) == "✓ Ready.")
+    assert not dock.advanced.is_open
+    qtbot.mouseClick(dock.advanced.button, Qt.MouseButton.LeftButton)
+    assert dock.advanced.is_open
+    steps = dock.option_form.widgets["steps"]
+    assert steps.text() == f"from model ({STEPS})"
+    steps.setValue(1)
+    dock.option_form.widgets["seed"].setValue(11)
+    press(dock, dock.refine_button, qtbot)
+    options = engine.calls[0][1]
+    assert (options.steps, options.seed, options.padding) == (1, 11, None)
+    qtbot.mouseClick(dock.reset_button, Qt.MouseButton.LeftButton)
+    assert dock.read().options.steps is None
+
+
+def test_a_model_file_is_offered_warmed_and_remembered(
+    make_dock: Any, qtbot: Any, engine: FakeEngine, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from napari_segrefiner.plugin import model_box
+
+    viewer, dock = make_dock()
+    qtbot.waitUntil(lambda: engine.n_warmed == 1)
+    answers = iter([("", ""), (str(tmp_path / "mine.safetensors"), "")])
+    (tmp_path / "mine.safetensors").write_bytes(b"")
+    dialog = model_box.QFileDialog
+    monkeypatch.setattr(dialog, "getOpenFileName", lambda *args: next(answers))
+    browse = dock.model_box.count() - 1
+    dock.model_box.setCurrentIndex(browse)
+    assert dock.read().model == "default"
+    assert dock.model_box.currentText() == "default"
+    dock.model_box.setCurrentIndex(browse)
+    assert dock.read().model == str(tmp_path / "mine.safetensors")
+    assert dock.model_box.currentText() == "mine.safetensors"
+    qtbot.waitUntil(lambda: engine.n_warmed == 2)
+    _, again = make_dock(viewer, settings=Settings(tmp_path / "dock.json"))
+    assert again.read().model == str(tmp_path / "mine.safetensors")
+    qtbot.waitUntil(lambda: engine.n_warmed == 3)
+
+
+def test_without_torch_one_sentence_tells_the_remedy(
+    make_dock: Any, qtbot: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    viewer, dock = make_dock(engine=None)
+    add_squares(viewer)
+    qtbot.waitUntil(lambda: "pip install torch" in message(dock), timeout=5000)
+    dock.show_message("", "done")
+    press(dock, dock.refine_button, qtbot)
+    assert "pip install torch" in message(dock)
+    assert dock.refine_button.isEnabled()
+
+
+def test_everything_has_a_tooltip_and_fits_its_text(make_dock: Any, qtbot: Any) -> None:
+    from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QPushButton
+
+    viewer, dock = make_dock(is_shown=True)
+    add_squares(viewer)
+    dock.advanced.set_open(True)
+    qtbot.wait(50)
+    found = [
+        w
+        for kind in (QPushButton, QComboBox, QAbstractSpinBox)
+        for w in dock.findChildren(kind)
+        if w.isVisible()
+    ]
+    assert len(found) > 20
+    for widget in found:
+        text = getattr(widget, "text", getattr(widget, "currentText", None))()
+        assert widget.toolTip(), text
+        if isinstance(widget, QPushButton):
+            needed = widget.fontMetrics().horizontalAdvance(text)
+            assert widget.width() >= needed, text
+    assert dock.minimumSizeHint().width() < 330
+
+
+# ---- the end
+
+
+def test_keys_timers_and_preview_go_when_the_dock_is_removed(
+    make_dock: Any, engine: FakeEngine, qtbot: Any
+) -> None:
+    engine.gate = threading.Semaphore(2)
+    viewer, dock = make_dock()
+    add_squares(viewer)
+    qtbot.mouseClick(dock.refine_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3)
+    viewer.window.remove_dock_widget(dock)
+    engine.gate.release(100)
+    assert not viewer.keymap
+    until_idle(dock, qtbot)
+    assert [layer.name for layer in viewer.layers] == ["picture", "cells"]
+    viewer.window.add_dock_widget(dock, name="again")
+    assert len(viewer.keymap) == len(KEYS)
+    press(dock, dock.refine_button, qtbot)
+    assert "cells refined" in viewer.layers
+    viewer.window.remove_dock_widget(dock)
+
+
+def test_a_removed_dock_is_freed_and_hears_nothing_more(
+    make_napari_viewer: Any, engine: FakeEngine, qtbot: Any, tmp_path: Path
+) -> None:
+    viewer = make_napari_viewer()
+    n_before = len(viewer.layers.events.inserted.callbacks)
+    dock = SegRefinerDock(viewer, engine=engine, settings=Settings(None))
+    viewer.window.add_dock_widget(dock, name="SegRefiner")
+    add_squares(viewer)
+    qtbot.waitUntil(lambda: engine.n_warmed == 1)
+    qtbot.wait(20)
+    gone = weakref.ref(dock)
+    viewer.window.remove_dock_widget(dock)
+    del dock
+    qtbot.wait(20)
+    gc.collect()
+    assert gone() is None
+    assert len(viewer.layers.events.inserted.callbacks) == n_before
+    viewer.add_labels(squares())
+    viewer.dims.ndisplay = 3
+
+
+def test_closing_the_viewer_during_a_run_ends_it(
+    make_napari_viewer: Any, engine: FakeEngine, qtbot: Any
+) -> None:
+    from qtpy.QtCore import QThreadPool
+
+    engine.pause_s = 0.02
+    viewer = make_napari_viewer()
+    dock = SegRefinerDock(viewer, engine=engine, settings=Settings(None))
+    viewer.window.add_dock_widget(dock, name="SegRefiner")
+    add_squares(viewer)
+    qtbot.mouseClick(dock.refine_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(engine.calls) == 1)
+    controller = dock.controller
+    del dock
+    viewer.close()
+    gc.collect()
+    qtbot.wait(50)
+    started = time.monotonic()
+    assert QThreadPool.globalInstance().waitForDone(5000)
+    assert time.monotonic() - started < 4
+    assert not controller.is_running
+    assert engine.n_closed == 1
+
+
+def test_a_key_that_is_taken_is_not_promised(make_dock: Any, make_napari_viewer: Any):
+    viewer = make_napari_viewer()
+
+    def theirs(viewer: Any) -> None: ...
+
+    viewer.bind_key("N", theirs)
+    _, dock = make_dock(viewer)
+    assert dock.next_button.text() == "Next"
+    viewer.window.remove_dock_widget(dock)
+    assert viewer.keymap[KeyBinding.validate("N")] is theirs

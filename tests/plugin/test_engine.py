@@ -1,0 +1,92 @@
+"""The package's own refiner behind the dock."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_segrefiner.core.events import RunDone, RunStarted, StepDone
+from napari_segrefiner.core.refiner import refine
+from napari_segrefiner.errors import MissingExtraError
+from napari_segrefiner.options import RefineOptions
+from napari_segrefiner.plugin.engine import PackagedEngine, check_torch
+from napari_segrefiner.plugin.settings import Settings
+from tests.core.stubs import bright, disk, stub_model
+
+
+@pytest.fixture
+def packaged(monkeypatch: pytest.MonkeyPatch) -> PackagedEngine:
+    """The engine with a network that finds what is bright; loads are counted."""
+    from napari_segrefiner.models import catalogue
+
+    loads: list[str] = []
+
+    def load(name: str) -> Any:
+        loads.append(name)
+        return stub_model(bright, steps=3)
+
+    monkeypatch.setattr(catalogue, "load_model", load)
+    engine = PackagedEngine()
+    engine.loads = loads  # type: ignore[attr-defined]
+    return engine
+
+
+def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A picture with two bright disks, their truth, and labels that are off."""
+    shape = (90, 120)
+    truth = np.zeros(shape, np.uint8)
+    coarse = np.zeros(shape, np.uint8)
+    for label, (y, x) in {3: (30, 30), 8: (55, 85)}.items():
+        truth[disk(shape, y, x, 14)] = label
+        coarse[disk(shape, y + 2, x - 2, 11)] = label
+    return np.where(truth > 0, 210, 40).astype(np.uint8), truth, coarse
+
+
+def test_events_are_those_of_the_refiner(packaged: PackagedEngine) -> None:
+    image, truth, coarse = scene()
+    events = list(packaged.steps("default", RefineOptions(), image, coarse))
+    assert isinstance(events[0], RunStarted)
+    assert sum(isinstance(e, StepDone) for e in events) == 3
+    assert isinstance(events[-1], RunDone)
+    assert (events[-1].result.labels != truth).mean() < 0.003
+
+
+def test_warming_loads_once_and_tells_the_models_values(packaged: Any) -> None:
+    facts = packaged.warm("default", RefineOptions())
+    assert facts.name == "stub"
+    assert facts.defaults["steps"] == 3
+    image, _, coarse = scene()
+    list(packaged.steps("default", RefineOptions(), image, coarse))
+    assert packaged.loads == ["default"]
+    published = packaged.warm("default", RefineOptions(preset="published"))
+    assert published.defaults["steps"] == 6
+
+
+def test_torch_that_is_missing_is_named_with_the_remedy(monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match="pip install torch"):
+        check_torch()
+
+
+@pytest.mark.gui
+def test_the_dock_refines_with_the_package(
+    make_dock: Any, packaged: PackagedEngine, qtbot: Any
+) -> None:
+    from qtpy.QtCore import Qt
+
+    image, truth, coarse = scene()
+    viewer, dock = make_dock(engine=packaged, settings=Settings(None))
+    viewer.add_image(np.stack([image] * 3, axis=-1), name="colours")
+    viewer.add_labels(coarse, name="disks")
+    qtbot.mouseClick(dock.refine_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not dock.controller.is_running, timeout=20_000)
+    result = viewer.layers["disks refined"]
+    wanted = refine(image, coarse, model=stub_model(bright, steps=3)).labels
+    np.testing.assert_array_equal(result.data, wanted)
+    assert (result.data != truth).mean() < 0.003
+    assert dock.message_label.text() == "✓ 2 refined"
+    record = result.metadata["segrefiner"]["record"]
+    assert record["model"]["name"] == "stub"
