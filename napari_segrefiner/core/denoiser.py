@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -66,14 +67,25 @@ class Denoiser:
         return answers[0] if len(answers) == 1 else torch.stack(answers).mean(dim=0)
 
     def _answer(self, x: Tensor, index: Tensor) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last)
-        is_low = self._precision == "bfloat16"
-        with (
-            torch.autocast(self._device.type, torch.bfloat16, enabled=is_low),
-            # float32 means float32: no shortened mantissas unless asked for.
-            torch.backends.cudnn.flags(allow_tf32=is_low),
-        ):
+        with self._arithmetic():
+            x = x.contiguous(memory_format=torch.channels_last)
             return self._network(x, index).float()
+
+    def _arithmetic(self) -> AbstractContextManager[object]:
+        if self._precision == "bfloat16":
+            return torch.autocast(self._device.type, torch.bfloat16)
+        return _full_mantissas() if self._device.type == "cuda" else nullcontext()
+
+
+@contextmanager
+def _full_mantissas() -> Iterator[None]:
+    """On NVIDIA devices float32 convolutions drop 13 bits unless told otherwise."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def without_gradients(steps: Iterator[Step], doing: str) -> Iterator[Step]:

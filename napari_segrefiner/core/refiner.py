@@ -105,9 +105,9 @@ def refine(
     chosen = dataclasses.replace(options or RefineOptions(), **_as_tuples(keywords))
     loaded = model if isinstance(model, Model) else load_model(model)
     for event in Refiner(loaded, chosen).steps(image, labels, noise=noise):
-        if isinstance(event, RunDone):
-            return event.result
-    raise AssertionError  # the last event is RunDone
+        last = event
+    assert isinstance(last, RunDone)
+    return last.result
 
 
 class Refiner:

@@ -90,7 +90,8 @@ class Settlement:
         uncertainty = measure_uncertainty(coarse, refined, certain)
         refined = self._guards.limit(refined, coarse, certain)
         # A mask too thin to be seen on the grid was no question to the network.
-        is_held = not seen.any() or (
+        was_asked = bool(seen.any()) or job.crop.is_published
+        is_held = not was_asked or (
             bool(refined.any()) and self._guards.holds(uncertainty.mean)
         )
         if is_held:
