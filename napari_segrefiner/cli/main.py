@@ -28,6 +28,7 @@ COMMANDS = {
     "refine": "Refine the labels of an image.",
     "demo": "Refine a sample and draw what happened.",
     "train": "Train a model on images and labels.",
+    "evaluate": "Score labels against true ones.",
     "models": "List, import, fetch and remove models.",
     "info": "Show versions, devices and models.",
 }

@@ -1,0 +1,185 @@
+"""Label files of several folders that belong together, found by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.evaluation.pairing import Pairing, Pairs, pair_objects
+from napari_segrefiner.evaluation.scores import COARSE, ImageScores, score_image
+from napari_segrefiner.io.labels import read_labels
+
+#: Endings that are looked for; of one stem the first is taken.
+ENDINGS = (".png", ".tif", ".tiff", ".npy")
+
+
+@dataclass(frozen=True)
+class LabelFiles:
+    """The files of one picture: the truth, and a file of every layer."""
+
+    set_name: str
+    stem: str
+    truth: Path
+    layers: Mapping[str, Path]
+
+    @property
+    def name(self) -> str:
+        """The stem, with its set in front if there is one."""
+        return f"{self.set_name}/{self.stem}" if self.set_name else self.stem
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something that was not scored, and a sentence why."""
+
+    name: str
+    reason: str
+
+
+@dataclass
+class Found:
+    """Files to score, and what was left out."""
+
+    files: list[LabelFiles] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def find_files(truth: Path, coarse: Path, refined: Sequence[Path] = ()) -> Found:
+    """Match the files of folders by stem.
+
+    Parameters
+    ----------
+    truth, coarse : Path
+        Folders that hold STEM.png (.tif, .npy) each; or folders of sets, SET/STEM.png
+        or SET/truth/STEM.png and SET/coarse/STEM.png.
+    refined : sequence of Path
+        As `coarse`, with SET/refined/STEM.png; a layer is called as its folder.
+
+    Raises
+    ------
+    InputError
+        If a folder is missing, two layers have one name, or no file has a partner.
+    """
+    folders = {COARSE: coarse}
+    for folder in refined:
+        name = folder.resolve().name
+        if name in folders:
+            msg = f"Two folders are called {name}, which names a result; rename one."
+            raise InputError(msg)
+        folders[name] = folder
+    true_files = _files_of(truth, ("truth", "labels"))
+    layer_files = {
+        name: _files_of(folder, (COARSE,) if name == COARSE else ("refined",))
+        for name, folder in folders.items()
+    }
+    found = Found()
+    for key, true_file in sorted(true_files.items()):
+        layers = {n: files[key] for n, files in layer_files.items() if key in files}
+        missing = [str(folders[n]) for n in folders if n not in layers]
+        one = LabelFiles(*key, true_file, layers)
+        if missing:
+            reason = f"There is no {key[1]} in {' and '.join(missing)}."
+            found.left_out.append(LeftOut(one.name, reason))
+        else:
+            found.files.append(one)
+    for name, files in layer_files.items():
+        for key in sorted(files.keys() - true_files.keys()):
+            one_name = "/".join(part for part in key if part)
+            reason = f"There is a file in {folders[name]} but no truth."
+            found.left_out.append(LeftOut(one_name, reason))
+    if not found.files:
+        msg = (
+            f"No label file in {truth} has a partner of the same name in "
+            f"{' and '.join(str(f) for f in folders.values())}; files belong together "
+            "by name, as in truth/a.png and coarse/a.tif."
+        )
+        raise InputError(msg)
+    return found
+
+
+def _files_of(folder: Path, roles: Sequence[str]) -> dict[tuple[str, str], Path]:
+    """Label files by (set, stem); the set is "" if the folder holds files itself."""
+    if not folder.is_dir():
+        msg = f"{folder} is not a folder; give the folder that holds the label files."
+        raise InputError(msg)
+    if own := _by_stem(folder):
+        return {("", stem): path for stem, path in own.items()}
+    found = {}
+    for one in sorted(path for path in folder.iterdir() if path.is_dir()):
+        held = [one / role for role in roles if (one / role).is_dir()]
+        for stem, path in _by_stem(held[0] if held else one).items():
+            found[one.name, stem] = path
+    return found
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    """The label files of a folder."""
+    files = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+    ]
+    by_preference = sorted(files, key=lambda path: ENDINGS.index(path.suffix.lower()))
+    found: dict[str, Path] = {}
+    for path in by_preference:
+        found.setdefault(path.stem, path)
+    return found
+
+
+def score_files(
+    files: LabelFiles, pairing: Pairing = "auto"
+) -> Iterator[ImageScores | LeftOut]:
+    """Score a picture; of a stack every plane that has a true object.
+
+    Objects of a stack are paired in all planes together.
+
+    Yields
+    ------
+    ImageScores or LeftOut
+        LeftOut for what cannot be scored, and for labels without truth.
+    """
+    try:
+        truth = read_labels(files.truth)
+        layers = {name: read_labels(path) for name, path in files.layers.items()}
+        pairs = _check_and_pair(truth, layers, pairing)
+    except InputError as error:
+        yield LeftOut(files.name, str(error))
+        return
+    if len(pairs.surplus):
+        named = ", ".join(map(str, pairs.surplus[:10].tolist()))
+        more = ", ..." if len(pairs.surplus) > 10 else ""
+        reason = f"Coarse labels without truth: {named}{more}."
+        yield LeftOut(files.name, reason)
+    for index in np.ndindex(truth.shape[:-2]):
+        if truth.ndim == 2 or truth[index].any():
+            name = files.name + "".join(f"[{i}]" for i in index)
+            own = _pairs_in(pairs, truth[index]) if index else pairs
+            planes = {key: labels[index] for key, labels in layers.items()}
+            yield score_image(name, truth[index], planes, own)
+
+
+def _check_and_pair(
+    truth: npt.NDArray[Any], layers: Mapping[str, npt.NDArray[Any]], pairing: Pairing
+) -> Pairs:
+    """Refuse sizes that differ and a truth without objects, then pair."""
+    for name, labels in layers.items():
+        if labels.shape != truth.shape:
+            sizes = [" x ".join(map(str, a.shape)) for a in (truth, labels)]
+            msg = f"The truth is {sizes[0]} but {name} is {sizes[1]}."
+            raise InputError(msg)
+    if not truth.any():
+        msg = "The truth holds no object."
+        raise InputError(msg)
+    return pair_objects(truth, layers[COARSE], pairing)
+
+
+def _pairs_in(pairs: Pairs, plane: npt.NDArray[Any]) -> Pairs:
+    """Those pairs whose true object is in a plane."""
+    here = np.isin(pairs.truth_ids, np.unique(plane))
+    return Pairs(pairs.truth_ids[here], pairs.coarse_ids[here], pairs.surplus)

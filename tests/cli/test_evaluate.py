@@ -1,0 +1,220 @@
+"""Evaluate: files found by name, totals as JSON, and a list of what is left out."""
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_segrefiner import metrics
+from napari_segrefiner.cli.main import main
+from napari_segrefiner.io.labels import write_labels
+
+METRICS = ["iou", "boundary_iou", "boundary_iou_r02", "iou_agg", "mba"]
+CHANGES = ["improved_02", "worse_02", "worse_05", "lost"]
+
+
+def picture(seed, n=3):
+    """A label image of `n` rectangles."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((50, 30 * n), np.uint16)
+    for k in range(n):
+        height, width = rng.integers(10, 25, 2)
+        labels[10 : 10 + height, 30 * k + 2 : 30 * k + 2 + width] = k + 1
+    return labels
+
+
+def smaller(labels):
+    """Every rectangle without its first two rows."""
+    return np.where(np.roll(labels, 2, 0) == labels, labels, 0)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Folders truth, coarse and refined with two pictures each; coarse is worse."""
+    for name in ("truth", "coarse", "refined"):
+        (tmp_path / name).mkdir()
+    for k, stem in enumerate(("a", "b")):
+        truth = picture(k)
+        write_labels(tmp_path / "truth" / f"{stem}.png", truth)
+        write_labels(tmp_path / "coarse" / f"{stem}.tif", smaller(truth))
+        write_labels(tmp_path / "refined" / f"{stem}.npy", truth)
+    return tmp_path
+
+
+def evaluate(folder, *more):
+    """Run the command on the three folders; exit code."""
+    return main(
+        [
+            "evaluate",
+            *("--truth", str(folder / "truth")),
+            *("--coarse", str(folder / "coarse")),
+            *map(str, more),
+        ]
+    )
+
+
+def totals(path):
+    """The JSON's content; Python's own NaN is no JSON and fails."""
+    return json.loads(path.read_text(), parse_constant=pytest.fail)
+
+
+def test_totals_are_those_of_the_pictures(folders, capsys):
+    path = folders / "scores.json"
+    assert evaluate(folders, "--refined", folders / "refined", "--json", path) == 0
+    content = totals(path)
+    assert next(iter(content)) == "totals"
+    assert list(content)[-1] == "images"
+    assert list(content["totals"]) == ["coarse", "refined"]
+    coarse, refined = content["totals"]["coarse"], content["totals"]["refined"]
+    assert list(coarse) == METRICS
+    assert list(refined) == METRICS + CHANGES
+    pairs = [(picture(k), smaller(picture(k))) for k in range(2)]
+    values = [metrics.iou(t == i, c == i) for t, c in pairs for i in (1, 2, 3)]
+    assert coarse["iou"] == {"value": pytest.approx(np.mean(values)), "n": 6}
+    sums = np.sum([metrics.overlap(t > 0, c > 0) for t, c in pairs], axis=0)
+    assert coarse["iou_agg"] == {"value": pytest.approx(sums[0] / sums[1]), "n": 2}
+    accuracy = np.mean([metrics.mba(t > 0, c > 0) for t, c in pairs])
+    assert coarse["mba"] == {"value": pytest.approx(accuracy), "n": 2}
+    assert refined["iou"] == {"value": 1.0, "n": 6}
+    assert refined["improved_02"] == {"value": 1.0, "n": 6}
+    assert refined["worse_05"] == {"value": 0.0, "n": 6}
+    table = capsys.readouterr().out
+    assert f"{np.mean(values):.4f}" in table
+
+
+def test_json_lists_every_object_of_every_image(folders):
+    path = folders / "scores.json"
+    evaluate(folders, "--json", path)
+    images = totals(path)["images"]
+    assert [image["name"] for image in images] == ["a", "b"]
+    ids = [entry["truth_id"] for entry in images[1]["objects"]]
+    assert ids == [1, 2, 3]
+    truth = picture(1)
+    expected = metrics.iou(truth == 2, smaller(truth) == 2)
+    assert images[1]["objects"][1]["coarse"]["iou"] == pytest.approx(expected)
+
+
+def test_masks_of_0_and_255_match_masks_of_0_and_1(folders):
+    for stem in "ab":
+        mask = picture(3) > 0
+        write_labels(folders / "truth" / f"{stem}.png", mask.astype(np.uint8), True)
+        coarse = (255 * mask).astype(np.uint8)
+        write_labels(folders / "coarse" / f"{stem}.tif", coarse, True)
+    path = folders / "scores.json"
+    assert evaluate(folders, "--json", path) == 0
+    assert totals(path)["totals"]["coarse"]["iou"] == {"value": 1.0, "n": 2}
+
+
+def test_pairing_by_id_scores_equal_numbers_only(folders):
+    swapped = np.array([0, 2, 1, 3], np.uint16)[picture(0)]
+    write_labels(folders / "coarse" / "a.tif", swapped, True)
+    (folders / "truth" / "b.png").unlink()
+    (folders / "coarse" / "b.tif").unlink()
+    by = {}
+    for pairing in ("id", "overlap"):
+        path = folders / f"{pairing}.json"
+        evaluate(folders, "--pair", pairing, "--json", path)
+        by[pairing] = totals(path)["totals"]["coarse"]["iou"]["value"]
+    assert by == {"id": pytest.approx(1 / 3), "overlap": 1.0}
+
+
+def test_sets_in_folders_get_their_own_totals_and_a_mean(folders, capsys):
+    root = folders / "sets"
+    for k, name in enumerate(("cells", "streets")):
+        for role, change in (("truth", lambda t: t), ("coarse", smaller)):
+            (root / name / role).mkdir(parents=True)
+            for j in range(k + 1):
+                labels = change(picture(10 * k + j))
+                write_labels(root / name / role / f"p{j}.png", labels)
+    path = folders / "scores.json"
+    words = ["evaluate", "--truth", root, "--coarse", root, "--json", path]
+    assert main([str(word) for word in words]) == 0
+    content = totals(path)
+    values = [content["sets"][n]["coarse"]["iou"] for n in ("cells", "streets")]
+    assert [value["n"] for value in values] == [3, 6]
+    mean = content["mean_of_sets"]["coarse"]["iou"]
+    expected = np.mean([value["value"] for value in values])
+    assert mean == {"value": pytest.approx(expected), "n": 2}
+    assert "mean of sets" in capsys.readouterr().out
+
+
+def test_stacks_are_scored_plane_by_plane(folders):
+    stack = np.stack([picture(0), np.zeros_like(picture(0)), picture(0)])
+    write_labels(folders / "truth" / "z.tif", stack)
+    write_labels(
+        folders / "coarse" / "z.tif", smaller(stack.swapaxes(0, 1)).swapaxes(0, 1)
+    )
+    path = folders / "scores.json"
+    assert evaluate(folders, "--json", path) == 0
+    names = [image["name"] for image in totals(path)["images"]]
+    assert names == ["a", "b", "z[0]", "z[2]"]
+
+
+def test_what_is_left_out_is_listed_and_not_scored(folders, capsys):
+    write_labels(folders / "truth" / "alone.png", picture(4))
+    write_labels(folders / "coarse" / "stray.png", picture(4))
+    write_labels(folders / "truth" / "small.png", picture(4))
+    write_labels(folders / "coarse" / "small.png", picture(4)[:40])
+    write_labels(folders / "truth" / "nothing.png", 0 * picture(4))
+    write_labels(folders / "coarse" / "nothing.png", picture(4))
+    (folders / "truth" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    write_labels(folders / "coarse" / "broken.png", picture(4))
+    path = folders / "scores.json"
+    assert evaluate(folders, "--json", path) == 0
+    content = totals(path)
+    left_out = {one["name"]: one["reason"] for one in content["left_out"]}
+    assert left_out.keys() == {"alone", "stray", "small", "nothing", "broken"}
+    assert "50 x 90 but coarse is 40 x 90" in left_out["small"]
+    assert content["totals"]["coarse"]["iou"]["n"] == 6
+    told = capsys.readouterr().err
+    assert all(name in told for name in left_out)
+
+
+def test_coarse_labels_without_truth_are_listed(folders):
+    surplus = picture(0)
+    surplus[45:, :5] = 9
+    write_labels(folders / "coarse" / "a.tif", surplus, True)
+    path = folders / "scores.json"
+    assert evaluate(folders, "--json", path) == 0
+    content = totals(path)
+    assert "without truth: 9" in content["left_out"][0]["reason"]
+    assert content["totals"]["coarse"]["iou"]["n"] == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--coarse", "."], "The following arguments are required: --truth"),
+        (["--truth", "none", "--coarse", "."], "none is not a folder"),
+        (["--truth", "empty", "--coarse", "coarse"], "No label file in empty"),
+        (["--truth", "truth", "--coarse", "other"], "No label file in truth"),
+        (["--truth", "truth", "--coarse", "coarse", "--pair", "luck"], "--pair"),
+        (
+            ["--truth", "truth", "--coarse", "coarse", "--json", "truth/a.png"],
+            "exists already",
+        ),
+        (
+            ["--truth", "truth", "--coarse", "coarse", "--refined", "coarse"],
+            "Two folders are called coarse",
+        ),
+    ],
+)
+def test_wrong_arguments_are_one_line(folders, monkeypatch, capsys, words, sentence):
+    monkeypatch.chdir(folders)
+    (folders / "empty").mkdir()
+    (folders / "other").mkdir()
+    write_labels(folders / "other" / "x.png", picture(0))
+    before = sorted(folders.rglob("*"))
+    assert main(["evaluate", *words]) == 2
+    told = capsys.readouterr()
+    assert sentence in told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+    assert sorted(folders.rglob("*")) == before
+
+
+def test_nothing_to_score_is_an_error(folders, capsys):
+    for stem in "ab":
+        write_labels(folders / "coarse" / f"{stem}.tif", picture(0)[:9], True)
+    assert evaluate(folders) == 2
+    assert "No picture could be scored" in capsys.readouterr().err
