@@ -29,7 +29,9 @@ COMMANDS = {
     "demo": "Refine a sample and draw what happened.",
     "train": "Train a model on images and labels.",
     "evaluate": "Score labels against true ones.",
-    "models": "List, import, fetch and remove models.",
+    "validate": "Show how much better a model makes coarse masks.",
+    "perturb": "Make coarse labels from true ones, to try models on.",
+    "models": "List, import, fetch, export and remove models.",
     "info": "Show versions, devices and models.",
 }
 

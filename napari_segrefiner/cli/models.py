@@ -35,6 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch = actions.add_parser("fetch", help="download a published model")
     fetch.add_argument("name", metavar="NAME", help="a name of the list")
     fetch.add_argument("--url", help="download from here, such as a mirror, instead")
+    export = actions.add_parser(
+        "export",
+        help="write a model and its card as files to hand on",
+        description="Write a model in half precision, with its card beside it.",
+    )
+    export.add_argument("model", metavar="MODEL", help="a name, a file or a folder")
+    export.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE.safetensors"
+    )
+    export.add_argument(
+        "--facts", type=Path, metavar="JSON", help="entries of the card to say instead"
+    )
+    export.add_argument("--overwrite", action="store_true", help="replace the files")
     remove = actions.add_parser("remove", help="delete a model of your own")
     remove.add_argument("name", metavar="NAME", help="a name of the list")
 
@@ -46,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         "info": _info,
         "import": _import,
         "fetch": _fetch,
+        "export": _export,
         "remove": _remove,
     }
     actions[arguments.action](arguments)
@@ -131,6 +145,20 @@ def _remove(arguments: argparse.Namespace) -> None:
     from napari_segrefiner.models.install import remove_model
 
     print(f"Removed {arguments.name}: {remove_model(arguments.name)}")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from napari_segrefiner.models.catalogue import load_model
+    from napari_segrefiner.models.export import export_model, read_facts
+
+    facts = read_facts(arguments.facts) if arguments.facts else {}
+    card = export_model(
+        load_model(arguments.model),
+        arguments.output,
+        facts,
+        overwrite=arguments.overwrite,
+    )
+    print(f"Wrote {arguments.output} (sha256 {card.sha256}) and its card.")
 
 
 def _tell(imported: Imported) -> None:

@@ -1,0 +1,100 @@
+"""A model as files to hand on: weights, and a card that says what training cannot."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from napari_segrefiner.errors import InputError, ModelError
+from napari_segrefiner.models.card import Defaults, Grids, ModelCard
+from napari_segrefiner.models.files import SUFFIX
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_segrefiner.models.checkpoint import Model
+
+#: Entries that follow from the weights; facts say nothing about them.
+FIXED = ("network", "normalisation", "recipe", "sha256")
+
+
+def export_model(
+    model: Model, output: Path, facts: dict[str, Any], *, overwrite: bool = False
+) -> ModelCard:
+    """Write a model in half precision and its card beside it.
+
+    Parameters
+    ----------
+    model : Model
+    output : Path
+        A .safetensors file; the card gets its name with .json.
+    facts : dict
+        Entries of the card to say instead, such as ``licence``, ``data``, ``metrics``
+        or ``defaults``; those that follow from the weights are passed over, so that a
+        former card can serve.
+    overwrite : bool
+        Whether existing files may be replaced.
+
+    Returns
+    -------
+    ModelCard
+        As it was written, with the checksum.
+
+    Raises
+    ------
+    InputError
+        If a file exists, or the name has another ending.
+    ModelError
+        If the facts are none of a card.
+    """
+    from napari_segrefiner.models.checkpoint import save_model  # brings torch
+
+    beside = output.with_suffix(".json")
+    if output.suffix != SUFFIX:
+        message = f"{output} does not end in {SUFFIX}; weights are written as such."
+        raise InputError(message)
+    for path in (output, beside):
+        if path.exists() and not overwrite:
+            message = f"{path} exists already; choose another name, or overwrite it."
+            raise InputError(message)
+    card = with_facts(model.card, facts)
+    sha256 = save_model(output, model.network.state_dict(), card)
+    card = dataclasses.replace(card, sha256=sha256)
+    part = beside.with_name(beside.name + ".part")
+    part.write_text(card.to_json() + "\n", encoding="utf-8")
+    part.replace(beside)
+    return card
+
+
+def with_facts(card: ModelCard, facts: dict[str, Any]) -> ModelCard:
+    """The card with other entries, and without a checksum, which was another file's."""
+    chosen = {name: value for name, value in facts.items() if name not in FIXED}
+    try:
+        if "grids" in chosen:
+            chosen["grids"] = Grids(**chosen["grids"])
+        if "defaults" in chosen:
+            chosen["defaults"] = Defaults(**chosen["defaults"])
+        return dataclasses.replace(card, **chosen, sha256="")
+    except TypeError as error:
+        message = f"The facts do not fit a card ({error}); use the names of a card."
+        raise ModelError(message) from error
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Facts from a JSON file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or holds no JSON object.
+    """
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        message = f"The facts {path} cannot be read ({error}); JSON is expected."
+        raise InputError(message) from error
+    if not isinstance(facts, dict):
+        message = f"{path} holds no JSON object; names and values are expected."
+        raise InputError(message)
+    return facts

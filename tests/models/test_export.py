@@ -1,0 +1,74 @@
+"""Models as files to hand on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from napari_segrefiner.errors import InputError, ModelError
+from napari_segrefiner.models.card import ModelCard
+from napari_segrefiner.models.checkpoint import Model, read_model
+from napari_segrefiner.models.export import export_model, read_facts
+from napari_segrefiner.network import DenoisingUNet
+from napari_segrefiner.network_config import NetworkConfig
+
+TINY = NetworkConfig(
+    widths=(8, 16), blocks_down=1, blocks_up=1, attention_strides=(), groups=4
+)
+
+
+@pytest.fixture
+def model() -> Model:
+    torch.manual_seed(0)
+    card = ModelCard(name="a", description="b", licence="c", network=TINY)
+    return Model(DenoisingUNet(TINY).eval(), card, sha256="0" * 64)
+
+
+def test_an_exported_model_is_read_with_its_new_facts(tmp_path, model):
+    facts = {"licence": "BSD-3-Clause", "defaults": {"steps": 3}, "network": {"x": 1}}
+    path = tmp_path / "mine.safetensors"
+    written = export_model(model, path, facts)
+    found = read_model(path)
+    assert found.card == written
+    assert (found.card.licence, found.card.defaults.steps) == ("BSD-3-Clause", 3)
+    assert found.card.network == TINY
+    assert found.card.sha256 == found.sha256 != model.sha256
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "mine.json",
+        "mine.safetensors",
+    ]
+
+
+def test_a_former_card_serves_as_facts(tmp_path, model):
+    export_model(model, tmp_path / "old.safetensors", {"licence": "MIT"})
+    facts = read_facts(tmp_path / "old.json")
+    card = export_model(model, tmp_path / "new.safetensors", facts)
+    assert card.licence == "MIT"
+
+
+def test_existing_files_and_other_endings_are_refused(tmp_path, model):
+    path = tmp_path / "mine.safetensors"
+    export_model(model, path, {})
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="exists already"):
+        export_model(model, path, {"licence": "MIT"})
+    assert path.read_bytes() == before
+    export_model(model, path, {"licence": "MIT"}, overwrite=True)
+    with pytest.raises(InputError, match="does not end in"):
+        export_model(model, tmp_path / "mine.pth", {})
+
+
+@pytest.mark.parametrize("facts", [{"colour": 1}, {"defaults": {"speed": 1}}])
+def test_facts_that_a_card_does_not_know_are_refused(tmp_path, model, facts):
+    with pytest.raises(ModelError, match="do not fit"):
+        export_model(model, tmp_path / "mine.safetensors", facts)
+    assert not list(tmp_path.iterdir())
+
+
+def test_facts_that_are_none_are_refused(tmp_path):
+    path = tmp_path / "facts.json"
+    path.write_text(json.dumps([1]))
+    with pytest.raises(InputError, match="no JSON object"):
+        read_facts(path)
