@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.errors import SegRefinerError
+from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.edits import write_undoable
 from napari_segrefiner.plugin.engine import Engine
@@ -59,7 +60,7 @@ class Controller:
         self._engine = engine
         self._runner = runner
         self._run: Run | None = None
-        self._warming: str | None = None
+        self._warming: tuple[str, RefineOptions] | None = None
         self._waiting: deque[tuple[Labels, int]] = deque()
         self._is_closed = False
         self.history = History()
@@ -78,15 +79,20 @@ class Controller:
     def warm(self) -> None:
         """Load the chosen model in the background."""
         choices = self._view.read()
-        if self._warming == choices.model:
+        options = choices.options
+        # What decides on the values that the model gives, and on where it is put.
+        wanted = RefineOptions(
+            preset=options.preset, device=options.device, precision=options.precision
+        )
+        if self._warming == (choices.model, wanted):
             return
-        self._warming = choices.model
+        self._warming = (choices.model, wanted)
         if self._run is None:
             self._view.show_message(messages.LOADING, "busy")
         self._runner.start(
-            lambda _: warm_model(self._engine, choices.model, choices.options),
-            partial(self._on_warm_event, choices.model),
-            partial(self._on_warm_end, choices.model),
+            lambda _: warm_model(self._engine, choices.model, wanted),
+            partial(self._on_warm_event, self._warming),
+            partial(self._on_warm_end, self._warming),
         )
 
     def refine(self) -> None:
@@ -332,8 +338,10 @@ class Controller:
 
     # ---- the model
 
-    def _on_warm_event(self, model: str, event: WorkerEvent) -> None:
-        if self._is_closed or model != self._warming:
+    def _on_warm_event(
+        self, wanted: tuple[str, RefineOptions], event: WorkerEvent
+    ) -> None:
+        if self._is_closed or wanted != self._warming:
             return
         match event:
             case Warmed(facts=facts):
@@ -344,6 +352,6 @@ class Controller:
                 if self._run is None:
                     self._view.show_message(text, "notice")
 
-    def _on_warm_end(self, model: str) -> None:
-        if model == self._warming:
+    def _on_warm_end(self, wanted: tuple[str, RefineOptions]) -> None:
+        if wanted == self._warming:
             self._warming = None

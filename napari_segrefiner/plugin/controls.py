@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -66,8 +66,6 @@ class OptionForm(QWidget):
         The options to show, as napari_segrefiner.options.specs gives them.
     """
 
-    changed = Signal()
-
     def __init__(
         self, specs: Iterable[OptionSpec], parent: QWidget | None = None
     ) -> None:
@@ -84,7 +82,6 @@ class OptionForm(QWidget):
             label = layout.labelForField(widget)
             if label is not None:
                 label.setToolTip(widget.toolTip())
-            _signal(widget).connect(self._on_change)
 
     def values(self) -> dict[str, Any]:
         """The values that differ from the declared defaults."""
@@ -105,9 +102,6 @@ class OptionForm(QWidget):
         for spec in self._specs:
             if spec.optional and spec.name in defaults:
                 _name_default(spec, self.widgets[spec.name], defaults[spec.name])
-
-    def _on_change(self, *_: Any) -> None:
-        self.changed.emit()
 
 
 class Fold(QWidget):
@@ -245,12 +239,3 @@ def _name_default(spec: OptionSpec, widget: Any, value: Any) -> None:
         widget.setItemText(widget.findData(None), text)
     elif not isinstance(widget, QLineEdit):
         widget.setSpecialValueText(text)
-
-
-def _signal(widget: Any) -> Any:
-    """The signal that tells of a new value."""
-    if isinstance(widget, QComboBox):
-        return widget.currentIndexChanged
-    if isinstance(widget, QLineEdit):
-        return widget.editingFinished
-    return widget.valueChanged

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 TICK_MS = 66
 #: Milliseconds of rest after which the hidden preview layer is removed.
 REST_MS = 20_000
+#: Pixels beside the text of a combo box in napari's style.
+ROOM_FOR_ARROW = 46
 #: Options with a place of their own, or without a choice to make here.
 ELSEWHERE = {"mode", "ids", "channel_axis", "channels", "device"}
 MARKS: dict[Tone, str] = {"busy": "", "done": "✓ ", "notice": "⚠ "}
@@ -195,8 +197,8 @@ class SegRefinerDock(QWidget):
         shown = [spec for name, spec in options.items() if name not in ELSEWHERE]
         self.option_form = OptionForm(shown)
         self.advanced = Fold("Advanced", self._advanced_content())
-        self.image_box.setToolTip("The image that the network looks at.")
-        self.labels_box.setToolTip(
+        self.image_box.set_tip("The image that the network looks at.")
+        self.labels_box.set_tip(
             "The coarse labels; the Labels layer that is active is taken."
         )
         self.channel_box.setToolTip(
@@ -254,7 +256,10 @@ class SegRefinerDock(QWidget):
         )
         self.progress_bar = QProgressBar()
         self.progress_bar.setTextVisible(True)
-        self.progress_bar.setToolTip("What is done, and the time that is left.")
+        self.progress_bar.setToolTip(
+            "What is done, and the time that is left.\n"
+            "In the preview yellow pixels are gained, orange ones given up."
+        )
         policy = self.progress_bar.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.progress_bar.setSizePolicy(policy)
@@ -274,7 +279,7 @@ class SegRefinerDock(QWidget):
         form.addRow("Planes", self.planes_box)
         form.addRow("Model", self.model_box)
         form.addRow("Device", self.device_box)
-        form.addRow("Write to", self.target_box)
+        form.addRow("Result", self.target_box)
         self._form = form
         for row in range(form.rowCount()):
             field = form.itemAt(row, QFormLayout.ItemRole.FieldRole).widget()
@@ -316,6 +321,11 @@ class SegRefinerDock(QWidget):
         width = max(label.sizeHint().width() for label in labels)
         for label in labels:
             label.setMinimumWidth(width)
+        self.target_box.ensurePolished()
+        text = self.target_box.fontMetrics().horizontalAdvance(
+            max(TARGETS.values(), key=len)
+        )
+        self.target_box.setMinimumWidth(text + ROOM_FOR_ARROW)
 
     def _connect(self) -> None:
         """Signals to actions."""
@@ -334,6 +344,9 @@ class SegRefinerDock(QWidget):
         self.model_box.chosen.connect(self._on_model)
         self.device_box.currentIndexChanged.connect(self._on_device)
         self.target_box.currentIndexChanged.connect(self._on_target)
+        # Its values stand behind "from model" in the other options.
+        preset: Any = self.option_form.widgets["preset"]
+        preset.currentIndexChanged.connect(control.warm)
         self._on_labels()
 
     # ---- what changes when something is chosen
@@ -361,6 +374,7 @@ class SegRefinerDock(QWidget):
 
     def _on_device(self) -> None:
         self._settings.set("device", str(self.device_box.currentData()))
+        self.controller.warm()
 
     def _on_target(self) -> None:
         self._settings.set("target", str(self.target_box.currentData()))
@@ -436,8 +450,9 @@ class _Scroll(QScrollArea):
         return bool(super().eventFilter(watched, event))
 
     def sizeHint(self) -> QSize:
-        """All of the content."""
-        return self.widget().sizeHint()
+        """All of the content; napari's style gives a border even to no frame."""
+        hint, margins = self.widget().sizeHint(), self.contentsMargins()
+        return QSize(hint.width(), hint.height() + margins.top() + margins.bottom())
 
     def minimumSizeHint(self) -> QSize:
         """The content's width with room for the bar, and two rows."""

@@ -47,6 +47,7 @@ class LayerBox(SteadyComboBox):
         self._viewer = viewer
         self._accepts = accepts
         self._follows = follows
+        self._tip = ""
         self._layers: list[weakref.ref[Layer]] = []
         self.setPlaceholderText(placeholder)
         for event in self._events():
@@ -74,6 +75,11 @@ class LayerBox(SteadyComboBox):
             if layer is not None and ref() is layer:
                 self.setCurrentIndex(index)
 
+    def set_tip(self, text: str) -> None:
+        """Explain the box; the name of the layer, which may not fit in, is added."""
+        self._tip = text
+        self.setToolTip(f"{text}\n{self.currentText()}".strip())
+
     def refresh(self, event: Any = None) -> None:
         """Follow the viewer's list; the chosen layer stays chosen while it is there."""
         before = self.layer
@@ -89,6 +95,7 @@ class LayerBox(SteadyComboBox):
         else:
             self.setCurrentIndex(0 if layers else -1)
         self.blockSignals(was_blocked)
+        self.set_tip(self._tip)
         if self.layer is not before:
             self.chosen.emit()
 
@@ -103,6 +110,7 @@ class LayerBox(SteadyComboBox):
         return events.inserted, events.removed, events.reordered, events.renamed
 
     def _on_index(self, index: int) -> None:
+        self.set_tip(self._tip)
         self.chosen.emit()
 
     def _on_active(self, event: Any = None) -> None:

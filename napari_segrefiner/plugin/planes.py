@@ -87,7 +87,7 @@ def displayed_plane(viewer: ViewerModel, layer: Layer) -> Plane:
     """
     if viewer.dims.ndisplay != 2:
         message = (
-            "Refining works on planes: switch to the 2-D display (Ctrl+Y), then refine."
+            "Refining works on planes: switch to the 2D display (Ctrl+Y), then refine."
         )
         raise InputError(message)
     shape = array_shape(layer)

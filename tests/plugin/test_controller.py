@@ -392,7 +392,7 @@ def test_multiscale_labels_and_three_dimensions_are_refused(stage: Stage) -> Non
     stage = stack_stage()
     stage.viewer.dims.ndisplay = 3
     stage.controller.refine()
-    assert "2-D display" in stage.message
+    assert "2D display" in stage.message
 
 
 def test_locked_layers_are_not_written_into(stage: Stage) -> None:

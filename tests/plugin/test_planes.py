@@ -55,7 +55,7 @@ def test_layers_share_the_last_axes() -> None:
 def test_three_dimensional_display_is_refused_with_the_way_back() -> None:
     viewer = viewer_of((4, 5, 6))
     viewer.dims.ndisplay = 3
-    with pytest.raises(InputError, match="2-D display"):
+    with pytest.raises(InputError, match="2D display"):
         displayed_plane(viewer, viewer.layers[0])
     assert sliders(viewer, viewer.layers[0]) == ()
 
