@@ -104,13 +104,28 @@ def transfer(values: Plane, seen: Mask, coarse: Mask, crop: Crop) -> tuple[Mask,
     if crop.is_native or crop.is_published:
         return mask, answer
     is_kept = mask == (from_grid(seen.astype(np.float32), crop) >= 0.5)
-    # Where cells of the grid changed sides the boundary has left: what was too fine to
-    # be seen of it goes with it, or it would stay behind as debris.
+    carried = np.where(is_kept, coarse, mask)
     moved = (values >= 0.5) != seen
     if moved.any():
-        around = ndimage.binary_dilation(moved, np.ones((3, 3)))
-        is_kept &= from_grid(around.astype(np.float32), crop) < 0.5
-    return np.where(is_kept, coarse, mask), answer
+        around = ndimage.binary_dilation(moved, np.ones((5, 5)))
+        has_moved = from_grid(around.astype(np.float32), crop) >= 0.5
+        carried = _without_loose_parts(carried, mask, has_moved)
+        carried = ~_without_loose_parts(~carried, ~mask, has_moved)
+    return carried, answer
+
+
+def _without_loose_parts(mask: Mask, answer: Mask, has_moved: Mask) -> Mask:
+    """A mask without the parts that only the coarse mask knows where its boundary left.
+
+    What was too fine to be seen on the grid is kept; where it hung on a boundary that
+    has moved away, crumbs would stay behind (pinholes, when all masks are inverted).
+    """
+    parts, n_parts = ndimage.label(mask)
+    is_loose = np.zeros(n_parts + 1, bool)
+    is_loose[parts[mask & has_moved]] = True
+    is_loose[parts[mask & answer]] = False
+    kept: Mask = mask & ~is_loose[parts]
+    return kept
 
 
 def _axes(crop: Crop, weights: Callable[..., Plane]) -> tuple[Plane, Plane]:

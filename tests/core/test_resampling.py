@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_segrefiner.core import resampling
 from napari_segrefiner.core.crops import Crop, CropRule
@@ -123,3 +124,18 @@ def test_only_what_the_answer_changes_is_carried_over() -> None:
     assert was_seen[: top - 3].any()
     assert not (got & was_seen)[: top - 3].any()
     np.testing.assert_array_equal(got[top + 5 :], coarse[top + 5 :])
+
+
+@pytest.mark.parametrize("radius", [90, 140])
+def test_a_boundary_that_moves_leaves_no_crumbs_and_no_pinholes(radius: int) -> None:
+    shape = (600, 600)
+    rough = RNG.random(shape) < 0.5
+    mask = np.where(rough, disk(shape, 300, 300, 117), disk(shape, 300, 300, 121))
+    crop = CropRule(padding=0.35, min_padding=2).plan(Box(180, 180, 421, 421), shape)
+    coarse = mask[crop.inside.slices]
+    assert ndimage.label(coarse)[1] + ndimage.label(~coarse)[1] > 30
+    seen = mask_on_grid(coarse, crop)
+    answer = mask_on_grid(disk(shape, 300, 300, radius)[crop.inside.slices], crop)
+    got, _ = transfer(answer.astype(np.float32), seen, coarse, crop)
+    assert ndimage.label(got)[1] == 1
+    assert ndimage.label(~got)[1] == 1
