@@ -82,12 +82,12 @@ def as_json(
         of each) and ``mean_of_sets``; ``left_out``; last ``images`` with their objects.
     """
     content: dict[str, Any] = {
-        "totals": _totals_json(totals([i for group in images.values() for i in group]))
+        "totals": totals_json(totals([i for group in images.values() for i in group]))
     }
     by_set = totals_by_set(images)
     if len(by_set) > 1:
-        content["sets"] = {name: _totals_json(g) for name, g in by_set.items()}
-        content["mean_of_sets"] = _totals_json(mean_of(list(by_set.values())))
+        content["sets"] = {name: totals_json(g) for name, g in by_set.items()}
+        content["mean_of_sets"] = totals_json(mean_of(list(by_set.values())))
     content["left_out"] = [{"name": one.name, "reason": one.reason} for one in left_out]
     content["images"] = [
         {"set": name, **_image_json(image)}
@@ -97,7 +97,8 @@ def as_json(
     return content
 
 
-def _totals_json(group: Totals) -> dict[str, Any]:
+def totals_json(group: Totals) -> dict[str, Any]:
+    """Totals, JSON-ready: {layer: {metric: {"value": v, "n": n}}}."""
     return {
         layer: {
             metric: {"value": _number(total.value), "n": total.n}

@@ -1,0 +1,198 @@
+"""``napari-segrefiner validate``: how much better a model makes coarse masks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_segrefiner.cli.perturb import add_plan_arguments, names, read_plan
+from napari_segrefiner.errors import OptionError
+from napari_segrefiner.options import RefineOptions, specs
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from napari_segrefiner.evaluation.validation import Row, Totals
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    from napari_segrefiner.models.catalogue import DEFAULT
+
+    parser.add_argument(
+        "data", type=Path, help="folder of images/ and labels/, or of several such sets"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="CACHE",
+        help="folder that keeps the coarse masks for the next time",
+    )
+    parser.add_argument(
+        "--model", default=DEFAULT, help=f"name, file or folder (default: {DEFAULT})"
+    )
+    parser.add_argument(
+        "--steps",
+        default="1,2,3,6",
+        metavar="A,B,...",
+        help="numbers of steps to compare (default: 1,2,3,6)",
+    )
+    parser.add_argument(
+        "--flips", action="store_true", help="average each step over four mirrorings"
+    )
+    parser.add_argument(
+        "--set-option",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="options of refine, as in doubt=0.3 band=0.5",
+    )
+    parser.add_argument(
+        "--left-out",
+        default="",
+        metavar="A,B,...",
+        help="sets that the model has not learnt from; they get a mean of their own",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, metavar="N", help="processor threads; 0: all"
+    )
+    parser.add_argument("--json", type=Path, metavar="F", help="write all scores")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace F if it exists already"
+    )
+    add_plan_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Validate; returns the exit code."""
+    from napari_segrefiner.evaluation.coarse_sets import is_made
+    from napari_segrefiner.io.atomic import check_destination
+
+    plan = read_plan(arguments)
+    options = read_options(arguments.set_option, flips=arguments.flips)
+    steps = read_steps(arguments.steps)
+    if arguments.json:
+        check_destination(arguments.json, overwrite=arguments.overwrite)
+    if arguments.output:
+        is_made(arguments.output, plan)
+        return _validate(arguments, arguments.output, options, steps)
+    with tempfile.TemporaryDirectory() as folder:
+        return _validate(arguments, Path(folder), options, steps)
+
+
+def _validate(
+    arguments: argparse.Namespace,
+    folder: Path,
+    options: RefineOptions,
+    steps: Sequence[int],
+) -> int:
+    import torch
+
+    from napari_segrefiner.evaluation.coarse_sets import make_coarse_sets
+    from napari_segrefiner.evaluation.validation import (
+        means,
+        table_head,
+        table_line,
+        validate,
+    )
+    from napari_segrefiner.io.atomic import write_text
+    from napari_segrefiner.models.catalogue import load_model
+
+    if arguments.threads > 0:
+        torch.set_num_threads(arguments.threads)
+    model = load_model(arguments.model)
+    left_out = names(arguments.left_out)
+    print(f"Model {model.name} {model.sha256[:12]}\n{table_head(steps)}", flush=True)
+    rows = []
+    sets = make_coarse_sets(folder, read_plan(arguments))
+    for row in validate(sets, model, options, steps):
+        rows.append(row)
+        mark = " *" if row.name in left_out else ""
+        title = f"{row.kind}/{row.name}{mark}"
+        print(table_line(title, row.n, row.totals, steps), flush=True)
+    summary = means(rows, left_out)
+    for name, (n_sets, total) in summary.items():
+        print(table_line(f"mean of sets, {name}", n_sets, total, steps))
+    if left_out:
+        print("* left out of the training")
+    if arguments.json:
+        result = _json(model.name, model.sha256, options, rows, summary)
+        text = json.dumps(result, indent=1) + "\n"
+        write_text(arguments.json, text, overwrite=arguments.overwrite)
+    return 0
+
+
+def _json(
+    name: str,
+    sha256: str,
+    options: RefineOptions,
+    rows: Sequence[Row],
+    summary: dict[str, tuple[int, Totals]],
+) -> dict[str, Any]:
+    """The result as JSON, means first."""
+    from napari_segrefiner.evaluation.tables import totals_json
+
+    return {
+        "model": {"name": name, "sha256": sha256},
+        "options": dataclasses.asdict(options),
+        "means": {key: totals_json(total) for key, (_, total) in summary.items()},
+        "sets": [
+            {"kind": row.kind, "set": row.name, "totals": totals_json(row.totals)}
+            for row in rows
+        ],
+    }
+
+
+def read_steps(text: str) -> tuple[int, ...]:
+    """Numbers of steps from a list with commas.
+
+    Raises
+    ------
+    OptionError
+        If one is no number from 1 to 6.
+    """
+    from napari_segrefiner.cli.flags import read_value
+
+    spec = next(spec for spec in specs(RefineOptions) if spec.name == "steps")
+    steps = tuple(read_value(spec, part) for part in names(text))
+    if not steps:
+        msg = "--steps is empty; give numbers, as in 1,2,6."
+        raise OptionError(msg)
+    return steps
+
+
+def read_options(assignments: Sequence[str], *, flips: bool) -> RefineOptions:
+    """Options of refinement from NAME=VALUE.
+
+    Raises
+    ------
+    OptionError
+        If a name is unknown or a value out of bounds.
+    """
+    from napari_segrefiner.cli.flags import read_value
+
+    known = {spec.name: spec for spec in specs(RefineOptions)}
+    values: dict[str, Any] = {"flips": True} if flips else {}
+    for text in assignments:
+        name, sign, value = text.partition("=")
+        name = name.replace("-", "_")
+        if not sign or name not in known:
+            msg = (
+                f"--set-option {text} is not understood; NAME=VALUE is expected, the "
+                f"name one of {', '.join(known)}."
+            )
+            raise OptionError(msg)
+        spec = known[name]
+        if spec.kind is bool:
+            if value.lower() not in ("true", "false"):
+                msg = f"--set-option {name} is {value!r}; true or false is expected."
+                raise OptionError(msg)
+            values[name] = value.lower() == "true"
+        else:
+            values[name] = read_value(spec, value)
+    return RefineOptions(**values)

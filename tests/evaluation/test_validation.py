@@ -1,0 +1,91 @@
+"""A model's gain on coarse sets, for several numbers of steps."""
+
+import numpy as np
+import pytest
+
+from napari_segrefiner.evaluation.coarse_sets import CoarsePlan, make_coarse_sets
+from napari_segrefiner.evaluation.scores import Total
+from napari_segrefiner.evaluation.validation import (
+    Row,
+    means,
+    table_head,
+    table_line,
+    validate,
+)
+from napari_segrefiner.io.labels import write_labels
+from napari_segrefiner.options import RefineOptions
+from tests.core.stubs import bright, disk, oracle, stub_model
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Two bright disks in a picture, eroded."""
+    folder = tmp_path_factory.mktemp("sets")
+    labels = np.zeros((90, 150), np.uint8)
+    labels[disk(labels.shape, 45, 40, 16)] = 1
+    labels[disk(labels.shape, 45, 108, 20)] = 2
+    for part, values in (("images", 40 + 160 * (labels > 0)), ("labels", labels)):
+        (folder / "data" / part).mkdir(parents=True)
+        write_labels(folder / "data" / part / "a.png", values.astype(np.uint8))
+    plan = CoarsePlan(str(folder / "data"), kinds=("eroded",))
+    return list(make_coarse_sets(folder / "out", plan))
+
+
+def test_a_model_that_sees_the_objects_gains_all_there_is(sets):
+    (row,) = validate(sets, stub_model(bright), RefineOptions(), (1, 2))
+    assert (row.kind, row.name, row.n) == ("eroded", "data", 2)
+    assert list(row.totals) == ["coarse", "1", "2"]
+    assert 0.6 < row.totals["coarse"]["iou"].value < 0.9
+    assert row.totals["1"]["iou"].value > 0.95
+    assert row.totals["1"]["improved_02"] == Total(1.0, 2)
+    assert row.totals["1"]["worse_05"] == Total(0.0, 2)
+
+
+def test_a_model_that_changes_nothing_scores_as_the_coarse_masks(sets):
+    (row,) = validate(sets, stub_model(oracle), RefineOptions(), (1,))
+    assert row.totals["1"]["iou"] == row.totals["coarse"]["iou"]
+    assert row.totals["1"]["improved_02"].value == 0
+
+
+def test_options_reach_the_refinement(sets):
+    options = RefineOptions(min_area=10_000)
+    (row,) = validate(sets, stub_model(bright), options, (1,))
+    assert row.totals["1"]["iou"] == row.totals["coarse"]["iou"]
+
+
+def row(kind, name, coarse, refined, n=10):
+    layer = {"iou": Total(coarse, n), "boundary_iou": Total(coarse / 2, n)}
+    after = {"iou": Total(refined, n), "boundary_iou": Total(refined / 2, n)}
+    shares = {"improved_02": Total(0.5, n), "worse_05": Total(0.02, n)}
+    return Row(kind, name, {"coarse": layer, "2": after | shares})
+
+
+def test_means_count_every_set_the_same_and_left_out_ones_apart():
+    rows = [
+        row("mixed", "a", 0.7, 0.8, n=1000),
+        row("mixed", "b", 0.8, 0.9),
+        row("hurried", "b", 0.6, 0.5),
+    ]
+    found = means(rows, ["b"])
+    assert {name: n for name, (n, _) in found.items()} == {
+        "all": 3,
+        "seen": 1,
+        "left out": 2,
+        "mixed": 2,
+        "hurried": 1,
+    }
+    assert found["all"][1]["2"]["iou"].value == pytest.approx(2.2 / 3)
+    assert found["left out"][1]["2"]["iou"].value == pytest.approx(0.7)
+    assert found["mixed"][1]["coarse"]["iou"].value == pytest.approx(0.75)
+    assert list(means(rows[:2])) == ["all"]
+    assert means([]) == {}
+
+
+def test_the_table_s_lines_stand_under_its_head():
+    head = table_head((2,)).splitlines()
+    line = table_line("mixed/a", 10, row("mixed", "a", 0.7, 0.8).totals, (2,))
+    assert line.split() == [
+        "mixed/a", "10", "0.700", "0.350", "0.800", "0.400", "50.0%", "2.0%",
+    ]  # fmt: skip
+    assert len(line) == len(head[1])
+    assert head[1].index("-.05") == line.index("2.0%")
