@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from napari_segrefiner.evaluation.pairing import Pairing
     from napari_segrefiner.evaluation.scores import ImageScores
 
-HELP = "Score labels against true ones."
-
 #: Lines about what was left out that go to the terminal; the JSON has them all.
 SHOWN = 10
 

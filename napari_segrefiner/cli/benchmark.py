@@ -1,0 +1,86 @@
+"""``napari-segrefiner benchmark``: how fast this machine refines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_segrefiner.errors import OptionError
+from napari_segrefiner.options import RefineOptions
+
+if TYPE_CHECKING:
+    import argparse
+
+#: Options of refine that the benchmark sets itself, or that do not change its speed.
+WITHOUT = ("mode", "ids", "seed", "channel_axis", "channels")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    from napari_segrefiner.cli.flags import add_flags
+    from napari_segrefiner.models.catalogue import DEFAULT
+
+    parser.add_argument(
+        "--model", default=DEFAULT, help=f"name, file or folder (default: {DEFAULT})"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, metavar="N", help="processor threads; 0: all"
+    )
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=3,
+        metavar="N",
+        help="runs of each, of which the median is shown (default: 3)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the times")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace FILE if it exists"
+    )
+    add_flags(parser, RefineOptions, without=WITHOUT)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and print; returns the exit code."""
+    from napari_segrefiner.cli.flags import read_flags
+    from napari_segrefiner.io.atomic import check_destination, write_text
+
+    options = read_flags(arguments, RefineOptions)
+    if arguments.threads < 0 or arguments.repeats < 1:
+        msg = "--threads is at least 0 and --repeats at least 1; correct them."
+        raise OptionError(msg)
+    if arguments.json:
+        check_destination(arguments.json, overwrite=arguments.overwrite)
+
+    import torch
+
+    from napari_segrefiner.evaluation.speed import Machine, format_timings, measure
+    from napari_segrefiner.models.catalogue import load_model
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    timings = []
+    content = {}
+    for found in measure(
+        load_model(arguments.model), options, repeats=arguments.repeats
+    ):
+        if isinstance(found, Machine):
+            content = dataclasses.asdict(found)
+            print(
+                f"{found.model} on {found.device}, {found.precision}, "
+                f"{found.threads} threads, torch {found.version}",
+                flush=True,
+            )
+        else:
+            timings.append(found)
+    print(format_timings(timings))
+    if arguments.json:
+        content["timings"] = [
+            {**dataclasses.asdict(t), "objects_per_second": t.objects_per_second}
+            for t in timings
+        ]
+        text = json.dumps(content, indent=1) + "\n"
+        write_text(arguments.json, text, overwrite=arguments.overwrite)
+    return 0

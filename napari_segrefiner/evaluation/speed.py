@@ -1,0 +1,213 @@
+"""How many objects a second are refined, on made scenes of known content."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_segrefiner.core.events import RefineResult, RunDone
+
+if TYPE_CHECKING:
+    from napari_segrefiner.models.checkpoint import Model
+    from napari_segrefiner.options import RefineOptions
+
+#: Side of every scene in pixels.
+SIDE = 1024
+#: Scenes as (number of objects, side of their crops in pixels).
+SCENES = ((64, 64), (64, 128), (16, 256))
+#: Steps of the published method, shown beside those of the model's card.
+PUBLISHED_STEPS = 6
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An image of bright bodies on a darker ground, with masks that are a little off.
+
+    ``image`` is (Y, X) uint8, ``labels`` (Y, X) uint16.
+    """
+
+    n_objects: int
+    crop: int
+    image: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint16]
+
+    @property
+    def name(self) -> str:
+        """Such as "64 objects in crops of 128 px"."""
+        return f"{self.n_objects} objects in crops of {self.crop} px"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Time of one scene with one number of steps, everything but loading included."""
+
+    scene: str
+    steps: int
+    n_objects: int
+    seconds: float
+
+    @property
+    def objects_per_second(self) -> float:
+        """Objects refined in a second."""
+        return self.n_objects / self.seconds
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the times were taken with; ``precision`` is what "auto" came down to."""
+
+    device: str
+    precision: str
+    threads: int
+    version: str
+    model: str
+    sha256: str
+
+
+def make_scene(
+    n_objects: int, crop: int, padding: float, min_padding: int, seed: int = 0
+) -> Scene:
+    """Draw a scene whose objects all get crops of one size.
+
+    Parameters
+    ----------
+    n_objects : int
+        At most as many as fit side by side.
+    crop : int
+        Side of the crops in pixels.
+    padding, min_padding : float, int
+        The rule that makes crops from boxes, see RefineOptions.
+    seed : int
+        Of shapes and noise.
+    """
+    rng = np.random.default_rng([seed, n_objects, crop])
+    diameter = math.floor((crop - 2 * min_padding) / (1 + 2 * padding))
+    per_row = math.ceil(math.sqrt(n_objects))
+    pitch = SIDE // per_row
+    truth = np.zeros((SIDE, SIDE), dtype=np.uint16)
+    for k in range(n_objects):
+        top = pitch * (k // per_row) + (pitch - diameter) // 2
+        left = pitch * (k % per_row) + (pitch - diameter) // 2
+        body = _body(diameter, rng)
+        truth[top : top + diameter, left : left + diameter][body] = k + 1
+    image = _photograph(truth, rng)
+    # Masks off by a few pixels keep the size of their boxes, and so of their crops.
+    labels = np.roll(truth, (2, -2), axis=(0, 1))
+    return Scene(n_objects, crop, image, labels)
+
+
+def _body(diameter: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """A wavy round body that touches all sides of its box."""
+    at = (np.arange(diameter) - (diameter - 1) / 2) / (diameter / 2)
+    angle = np.arctan2(at[:, None], at)
+    waves, phase = int(rng.integers(3, 7)), rng.uniform(0, 2 * math.pi)
+    reach = 0.9 + 0.1 * np.sin(waves * angle + phase)
+    body = np.hypot(at[:, None], at) <= reach
+    middle = diameter // 2
+    body[[0, -1], middle] = body[middle, [0, -1]] = True
+    return np.asarray(body)
+
+
+def _photograph(
+    truth: npt.NDArray[np.uint16], rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """The bodies lit unevenly, blurred and with noise."""
+    light = np.linspace(70, 110, truth.shape[1])
+    sharp = light + 60 * (truth > 0) + rng.normal(0, 12, truth.shape)
+    return np.asarray(
+        np.clip(ndimage.gaussian_filter(sharp, 1), 0, 255), dtype=np.uint8
+    )
+
+
+def measure(
+    model: Model, options: RefineOptions, *, repeats: int = 3
+) -> Iterator[Timing | Machine]:
+    """Refine every scene with six steps and with the steps of the model's card.
+
+    Parameters
+    ----------
+    model : Model
+    options : RefineOptions
+        Steps excepted; a number of steps given there is measured instead of the card's.
+    repeats : int
+        The median of so many runs is taken.
+
+    Yields
+    ------
+    Machine, then Timing
+    """
+    from napari_segrefiner.models.card import resolve
+
+    chosen = resolve(options, model.card)
+    padding, min_padding = chosen.padding or 0.0, chosen.min_padding or 0
+    steps = sorted({chosen.steps or PUBLISHED_STEPS, PUBLISHED_STEPS})
+    for n_objects, crop in SCENES:
+        scene = make_scene(n_objects, crop, padding, min_padding)
+        for n_steps in steps:
+            own = dataclasses.replace(options, steps=n_steps)
+            result, seconds = _median_run(model, own, scene, repeats)
+            if (n_objects, crop) == SCENES[0] and n_steps == steps[0]:
+                yield _machine(model, result.record)
+            yield Timing(scene.name, n_steps, n_objects, seconds)
+
+
+def _median_run(
+    model: Model, options: RefineOptions, scene: Scene, repeats: int
+) -> tuple[RefineResult, float]:
+    """Result and median time in seconds."""
+    from napari_segrefiner.core.refiner import Refiner
+
+    # One object first: what is slow only once does not count.
+    _drain(Refiner(model, dataclasses.replace(options, ids=(1,))), scene)
+    refiner = Refiner(model, options)
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = _drain(refiner, scene)
+        times.append(time.perf_counter() - start)
+    return result, statistics.median(times)
+
+
+def _drain(refiner: Any, scene: Scene) -> RefineResult:
+    """Run to the end."""
+    for event in refiner.steps(scene.image, scene.labels):
+        if isinstance(event, RunDone):
+            result: RefineResult = event.result
+    return result
+
+
+def _machine(model: Model, record: dict[str, Any]) -> Machine:
+    """What the record of a run says about where it ran."""
+    import torch
+
+    return Machine(
+        device=str(record["device"]),
+        precision=str(record["precision"]),
+        threads=torch.get_num_threads(),
+        version=str(record["torch"]),
+        model=model.name,
+        sha256=model.sha256,
+    )
+
+
+def format_timings(timings: Sequence[Timing]) -> str:
+    """A line per scene, a column per number of steps: objects per second."""
+    steps = sorted({timing.steps for timing in timings})
+    names = list(dict.fromkeys(timing.scene for timing in timings))
+    width = max(len(name) for name in names)
+    heads = [f"{n} step{'s' if n > 1 else ''}" for n in steps]
+    lines = [f"{'objects/s':{width}} " + " ".join(f"{head:>8}" for head in heads)]
+    found = {(t.scene, t.steps): t.objects_per_second for t in timings}
+    for name in names:
+        cells = " ".join(f"{found[name, n]:8.1f}" for n in steps)
+        lines.append(f"{name:{width}} {cells}")
+    return "\n".join(lines)

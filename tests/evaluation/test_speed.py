@@ -1,0 +1,90 @@
+"""The benchmark's scenes are what they say, and its numbers are times of real runs."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from napari_segrefiner.cli.main import main
+from napari_segrefiner.core.crops import CropRule
+from napari_segrefiner.evaluation import speed
+from napari_segrefiner.geometry import Box
+from napari_segrefiner.models.card import Defaults, ModelCard
+from napari_segrefiner.models.checkpoint import save_model
+from napari_segrefiner.network import DenoisingUNet
+from napari_segrefiner.network_config import NetworkConfig
+
+TINY = NetworkConfig(
+    widths=(8, 16), blocks_down=1, blocks_up=1, attention_strides=(), groups=4
+)
+
+
+@pytest.mark.parametrize(("n_objects", "crop"), speed.SCENES)
+def test_every_object_of_a_scene_gets_a_crop_of_the_named_size(n_objects, crop):
+    rule = CropRule(padding=0.35, min_padding=2)
+    scene = speed.make_scene(n_objects, crop, rule.padding, rule.min_padding)
+    assert scene.image.shape == scene.labels.shape == (speed.SIDE, speed.SIDE)
+    boxes = ndimage.find_objects(scene.labels)
+    assert len(boxes) == n_objects
+    for rows, columns in boxes:
+        box = Box(rows.start, columns.start, rows.stop, columns.stop)
+        planned = rule.plan(box, scene.labels.shape)
+        assert crop - 2 <= planned.box.height <= crop
+
+
+def test_scenes_show_their_objects_and_depend_on_the_seed_alone():
+    scene = speed.make_scene(16, 128, 0.35, 2)
+    again = speed.make_scene(16, 128, 0.35, 2)
+    other = speed.make_scene(16, 128, 0.35, 2, seed=1)
+    np.testing.assert_array_equal(scene.image, again.image)
+    assert (scene.labels != other.labels).any()
+    inside, outside = scene.image[scene.labels > 0], scene.image[scene.labels == 0]
+    assert inside.mean() > outside.mean() + 40
+
+
+@pytest.fixture
+def threads():
+    """Put the number of threads back afterwards."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+def test_benchmark_prints_and_writes_objects_per_second(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(speed, "SCENES", ((2, 32), (1, 48)))
+    monkeypatch.setattr(speed, "SIDE", 128)
+    card = ModelCard(
+        name="tiny",
+        description="Untrained.",
+        licence="BSD-3-Clause",
+        network=TINY,
+        defaults=Defaults(steps=2),
+    )
+    model = tmp_path / "tiny.safetensors"
+    save_model(model, DenoisingUNet(TINY).state_dict(), card)
+    path = tmp_path / "times.json"
+    words = ["benchmark", "--model", model, "--repeats", "1", "--json", path]
+    words += ["--precision", "float32", "--threads", "1"]
+    assert main([str(word) for word in words]) == 0
+    content = json.loads(path.read_text())
+    assert content["precision"] == "float32"
+    assert content["model"] == "tiny"
+    assert content["threads"] == 1
+    found = [(t["scene"], t["steps"], t["n_objects"]) for t in content["timings"]]
+    assert found == [
+        ("2 objects in crops of 32 px", 2, 2),
+        ("2 objects in crops of 32 px", 6, 2),
+        ("1 objects in crops of 48 px", 2, 1),
+        ("1 objects in crops of 48 px", 6, 1),
+    ]
+    for timing in content["timings"]:
+        rate = timing["n_objects"] / timing["seconds"]
+        assert timing["objects_per_second"] == pytest.approx(rate)
+    shown = capsys.readouterr().out
+    assert "tiny on cpu, float32" in shown
+    assert "2 steps" in shown
+    assert main([str(word) for word in words]) == 2
+    assert "exists already" in capsys.readouterr().err
