@@ -11,7 +11,12 @@ import traceback
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 from napari_segrefiner import __version__
-from napari_segrefiner.errors import InputError, OptionError, SegRefinerError
+from napari_segrefiner.errors import (
+    InputError,
+    ModelError,
+    OptionError,
+    SegRefinerError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,12 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SegRefinerError, UsageError) as error:
         if is_debug:
             traceback.print_exc()
-        is_usage = isinstance(error, InputError | OptionError | UsageError)
+        is_usage = isinstance(error, InputError | OptionError | ModelError | UsageError)
         return _fail(str(error), USAGE if is_usage else FAILED)
-    except (OSError, ImportError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it gets one line
         if is_debug:
             traceback.print_exc()
-        return _fail(f"{error} (--debug shows where)", FAILED)
+        kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+        return _fail(f"{kind}{error} (--debug shows where)", FAILED)
 
 
 def _run(given: list[str]) -> int:

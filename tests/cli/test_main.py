@@ -82,3 +82,17 @@ def test_help_loads_no_torch():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError(28, "No space left"), TypeError("two\nlines")]
+)
+def test_whatever_fails_is_one_line_and_exit_code_1(error, monkeypatch, capsys):
+    def fail(arguments):
+        raise error
+
+    monkeypatch.setattr("napari_segrefiner.cli.info.run", fail)
+    assert main(["info"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "--debug" in said

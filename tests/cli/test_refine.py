@@ -185,7 +185,7 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(
 
 
 def test_an_unknown_model_fails_with_the_known_ones(files, capsys):
-    assert refine(files, "nonsense") == 1
+    assert refine(files, "nonsense") == 2
     assert "no model 'nonsense'" in capsys.readouterr().err
     assert names(files) == ["image.tif", "labels.tif"]
 
