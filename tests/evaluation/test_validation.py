@@ -53,6 +53,17 @@ def test_options_reach_the_refinement(sets):
     assert row.totals["1"]["iou"] == row.totals["coarse"]["iou"]
 
 
+def test_every_number_of_steps_is_run(sets):
+    seen = []
+
+    def network(x, index):
+        seen.extend(index.unique().tolist())
+        return oracle(x, index)
+
+    list(validate(sets, stub_model(network), RefineOptions(), (1, 3)))
+    assert len(seen) == 1 + 3
+
+
 def row(kind, name, coarse, refined, n=10):
     layer = {"iou": Total(coarse, n), "boundary_iou": Total(coarse / 2, n)}
     after = {"iou": Total(refined, n), "boundary_iou": Total(refined / 2, n)}
