@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.errors import OptionError
 from napari_segrefiner.options import RefineOptions
@@ -56,13 +56,18 @@ def run(arguments: argparse.Namespace) -> int:
 
     import torch
 
-    from napari_segrefiner.evaluation.speed import Machine, format_timings, measure
+    from napari_segrefiner.evaluation.speed import (
+        Machine,
+        format_timings,
+        measure,
+        peak_memory,
+    )
     from napari_segrefiner.models.catalogue import load_model
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     timings = []
-    content = {}
+    content: dict[str, Any] = {}
     for found in measure(
         load_model(arguments.model), options, repeats=arguments.repeats
     ):
@@ -76,7 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             timings.append(found)
     print(format_timings(timings))
+    memory = peak_memory()
+    if memory:
+        print(f"largest memory {memory / 2**30:.2f} GiB")
     if arguments.json:
+        content["peak_memory"] = memory
         content["timings"] = [
             {**dataclasses.asdict(t), "objects_per_second": t.objects_per_second}
             for t in timings

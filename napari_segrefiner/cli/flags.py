@@ -110,6 +110,18 @@ def help_text(spec: OptionSpec) -> str:
     return text.replace("%", "%%")  # argparse formats what it shows
 
 
+def option_table(options: type[Any]) -> str:
+    """The flags of a dataclass as a Markdown table, for the guide."""
+    lines = ["| flag | what it does |", "| --- | --- |"]
+    for spec in specs(options):
+        if spec.kind is bool:
+            usage = f"`{spec.flag}`, `--no-{spec.flag[2:]}`"
+        else:
+            usage = f"`{spec.flag} {_metavar(spec)}`"
+        lines.append(f"| {usage} | {help_text(spec).replace('%%', '%')} |")
+    return "\n".join(lines)
+
+
 def _metavar(spec: OptionSpec) -> str:
     if spec.choices:
         return "{" + ",".join(spec.choices) + "}"

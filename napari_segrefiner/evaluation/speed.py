@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_segrefiner.core.events import RefineResult, RunDone
+from napari_segrefiner.core.events import RefineResult, RunDone, StepDone
 
 if TYPE_CHECKING:
+    from napari_segrefiner.core.refiner import Refiner
     from napari_segrefiner.models.checkpoint import Model
     from napari_segrefiner.options import RefineOptions
 
@@ -48,12 +50,17 @@ class Scene:
 
 @dataclass(frozen=True)
 class Timing:
-    """Time of one scene with one number of steps, everything but loading included."""
+    """Times of one scene with one number of steps, everything but loading included.
+
+    ``seconds`` is that of the whole run, ``first_preview`` that until the first step of
+    the first objects can be shown.
+    """
 
     scene: str
     steps: int
     n_objects: int
     seconds: float
+    first_preview: float
 
     @property
     def objects_per_second(self) -> float:
@@ -154,35 +161,60 @@ def measure(
         scene = make_scene(n_objects, crop, padding, min_padding)
         for n_steps in steps:
             own = dataclasses.replace(options, steps=n_steps)
-            result, seconds = _median_run(model, own, scene, repeats)
+            runs = _time(model, own, scene, repeats)
             if (n_objects, crop) == SCENES[0] and n_steps == steps[0]:
-                yield _machine(model, result.record)
-            yield Timing(scene.name, n_steps, n_objects, seconds)
+                yield _machine(model, runs[0].result.record)
+            yield Timing(
+                scene.name,
+                n_steps,
+                n_objects,
+                statistics.median(run.seconds for run in runs),
+                statistics.median(run.first_preview for run in runs),
+            )
 
 
-def _median_run(
+def peak_memory() -> int | None:
+    """Bytes of memory that this process held at its worst; None on Windows."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run and its times in seconds."""
+
+    result: RefineResult
+    seconds: float
+    first_preview: float
+
+
+def _time(
     model: Model, options: RefineOptions, scene: Scene, repeats: int
-) -> tuple[RefineResult, float]:
-    """Result and median time in seconds."""
+) -> list[_Run]:
+    """Run a scene several times."""
     from napari_segrefiner.core.refiner import Refiner
 
     # One object first: what is slow only once does not count.
     _drain(Refiner(model, dataclasses.replace(options, ids=(1,))), scene)
     refiner = Refiner(model, options)
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = _drain(refiner, scene)
-        times.append(time.perf_counter() - start)
-    return result, statistics.median(times)
+    return [_drain(refiner, scene) for _ in range(repeats)]
 
 
-def _drain(refiner: Any, scene: Scene) -> RefineResult:
+def _drain(refiner: Refiner, scene: Scene) -> _Run:
     """Run to the end."""
+    start = time.perf_counter()
+    first_preview = math.nan
     for event in refiner.steps(scene.image, scene.labels):
-        if isinstance(event, RunDone):
-            result: RefineResult = event.result
-    return result
+        if isinstance(event, StepDone) and math.isnan(first_preview):
+            event.mask(0)
+            first_preview = time.perf_counter() - start
+        elif isinstance(event, RunDone):
+            result = event.result
+    return _Run(result, time.perf_counter() - start, first_preview)
 
 
 def _machine(model: Model, record: dict[str, Any]) -> Machine:
@@ -200,7 +232,7 @@ def _machine(model: Model, record: dict[str, Any]) -> Machine:
 
 
 def format_timings(timings: Sequence[Timing]) -> str:
-    """A line per scene, a column per number of steps: objects per second."""
+    """Objects per second, a line per scene and a column per number of steps."""
     steps = sorted({timing.steps for timing in timings})
     names = list(dict.fromkeys(timing.scene for timing in timings))
     width = max(len(name) for name in names)
@@ -210,4 +242,6 @@ def format_timings(timings: Sequence[Timing]) -> str:
     for name in names:
         cells = " ".join(f"{found[name, n]:8.1f}" for n in steps)
         lines.append(f"{name:{width}} {cells}")
+    wait = statistics.median(timing.first_preview for timing in timings)
+    lines.append(f"first preview after {wait:.2f} s")
     return "\n".join(lines)

@@ -83,6 +83,8 @@ def test_benchmark_prints_and_writes_objects_per_second(tmp_path, monkeypatch, c
     for timing in content["timings"]:
         rate = timing["n_objects"] / timing["seconds"]
         assert timing["objects_per_second"] == pytest.approx(rate)
+        assert 0 < timing["first_preview"] < timing["seconds"]
+    assert content["peak_memory"] > 2**20
     shown = capsys.readouterr().out
     assert "tiny on cpu, float32" in shown
     assert "2 steps" in shown
