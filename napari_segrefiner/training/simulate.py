@@ -26,8 +26,8 @@ class SimulatorOptions:
     IoU target.
     """
 
-    exact: float = 0.05
-    nearly_exact: float = 0.09
+    exact: float = 0.08
+    nearly_exact: float = 0.16
     plain: float = 0.22
     nearly_exact_iou: tuple[float, float] = (0.93, 1.0)
     iou: tuple[float, float] = (0.5, 0.95)
