@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 
 class Box(NamedTuple):
     """A rectangle of pixels, rows y0..y1-1 and columns x0..x1-1.
@@ -94,3 +97,78 @@ class Box(NamedTuple):
             max(self.y1, other.y1),
             max(self.x1, other.x1),
         )
+
+
+def non_maximum_suppression(
+    boxes: npt.ArrayLike, scores: npt.ArrayLike, max_iou: float
+) -> npt.NDArray[np.int64]:
+    """Choose boxes greedily by falling score, leaving out what overlaps a chosen one.
+
+    Parameters
+    ----------
+    boxes : (n, 4) numbers
+        As in :class:`Box`, y0, x0, y1, x1.
+    scores : (n,) numbers
+        Between equal ones the earlier box goes first.
+    max_iou : float
+        A box goes if its intersection over union with a chosen one is larger, compared
+        in float32, as in the published code.
+
+    Returns
+    -------
+    (k,) int64 array
+        Places in `boxes` of the chosen ones, in order of choice.
+
+    Notes
+    -----
+    A chosen box is compared with those that begin less than the longest side away, as
+    no others can overlap it: many boxes on a large image cost little.
+
+    Examples
+    --------
+    >>> boxes = [Box(0, 0, 4, 4), Box(0, 1, 4, 5), Box(4, 4, 8, 8)]
+    >>> non_maximum_suppression(boxes, [1, 2, 1], 0.3)
+    array([1, 2])
+    """
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    corners = np.asarray(boxes, np.float32).reshape(-1, 4)[order]
+    if not len(corners):
+        return order
+    y0, x0, y1, x1 = corners.T
+    longest = max(float((y1 - y0).max()), float((x1 - x0).max()), 1.0)
+    rows, columns = ((start - start.min()) // longest for start in (y0, x0))
+    stride = int(columns.max()) + 3  # a free cell on each side: rows never run together
+    cells = rows.astype(np.int64) * stride + columns.astype(np.int64) + 1
+    # From here on in the order of cells, so that neighbours are slices.
+    by_cell = np.argsort(cells, kind="stable")
+    places = np.empty_like(by_cell)
+    places[by_cell] = np.arange(len(by_cell))
+    cells, corners = cells[by_cell], np.ascontiguousarray(corners[by_cell].T)
+    is_left = np.ones(len(cells), bool)
+    chosen = []
+    for rank, place in enumerate(places.tolist()):
+        if not is_left[place]:
+            continue
+        chosen.append(rank)
+        middle = cells[place] + stride * np.arange(-1, 2)
+        starts = np.searchsorted(cells, middle - 1, "left").tolist()
+        stops = np.searchsorted(cells, middle + 1, "right").tolist()
+        for near in map(slice, starts, stops):
+            iou = _intersections_over_unions(corners[:, place], corners[:, near])
+            is_left[near] &= ~(iou > np.float32(max_iou))
+    return order[chosen]
+
+
+def _intersections_over_unions(
+    box: npt.NDArray[np.float32], others: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Of one box, (4,), with others, (4, n); NaN where both are empty."""
+    y0, x0, y1, x1 = others
+    height = np.minimum(box[2], y1) - np.maximum(box[0], y0)
+    width = np.minimum(box[3], x1) - np.maximum(box[1], x0)
+    shared = height.clip(min=0) * width.clip(min=0)
+    areas = (y1 - y0) * (x1 - x0)
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    with np.errstate(invalid="ignore"):
+        shares: npt.NDArray[np.float32] = shared / (area + areas - shared)
+    return shares
