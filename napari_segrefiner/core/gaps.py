@@ -41,31 +41,37 @@ def close_gaps(coarse: Labels, labels: Labels) -> None:
         if not len(lost):
             return
         y, x = np.divmod(lost, labels.shape[1])
-        by_rows = _is_between(y, x, labels)
+        by_rows = _is_between(y, x, coarse, labels)
         order = np.lexsort((y, x))
         by_columns = np.empty_like(by_rows)
-        by_columns[order] = _is_between(x[order], y[order], labels.T)
+        by_columns[order] = _is_between(x[order], y[order], coarse.T, labels.T)
         is_gap = by_rows | by_columns
         y, x = y[is_gap], x[is_gap]
         labels[y, x] = coarse[y, x]
 
 
-def _is_between(y: _Integers, x: _Integers, labels: Labels) -> Mask:
+def _is_between(y: _Integers, x: _Integers, coarse: Labels, labels: Labels) -> Mask:
     """Which pixels lie in a run along x whose two neighbours are different labels.
 
     Parameters
     ----------
     y, x : (n,) int arrays
         Pixels without a label, sorted by y, then by x.
-    labels : (Y, X) integer array
+    coarse, labels : (Y, X) integer arrays
+        A neighbour counts where both have a label: what grew into the background
+        touched nobody before.
     """
     begins = np.ones(len(y), bool)
     begins[1:] = (y[1:] != y[:-1]) | (x[1:] != x[:-1] + 1)
     first = np.flatnonzero(begins)
     last = np.append(first[1:], len(y)) - 1
-    left = np.where(x[first] > 0, labels[y[first], x[first] - 1], 0)
-    stop = x[last] + 1
-    size = labels.shape[1]
-    right = np.where(stop < size, labels[y[last], np.minimum(stop, size - 1)], 0)
+
+    def neighbour(y: _Integers, x: _Integers) -> Labels:
+        is_there = (x >= 0) & (x < labels.shape[1])
+        x = np.where(is_there, x, 0)
+        return np.where(is_there & (coarse[y, x] != 0), labels[y, x], 0)
+
+    left = neighbour(y[first], x[first] - 1)
+    right = neighbour(y[last], x[last] + 1)
     is_gap = (left != 0) & (right != 0) & (left != right)
     return np.repeat(is_gap, last + 1 - first)

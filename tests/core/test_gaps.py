@@ -34,6 +34,12 @@ def test_what_is_given_up_towards_the_background_stays_given_up() -> None:
     np.testing.assert_array_equal(closed(coarse, labels), labels)
 
 
+def test_a_neighbour_that_only_now_comes_near_makes_no_gap() -> None:
+    coarse = [[1, 1, 1, 0, 0, 2, 2]]
+    labels = [[1, 0, 0, 2, 2, 2, 2]]
+    np.testing.assert_array_equal(closed(coarse, labels), labels)
+
+
 def test_a_hole_in_an_object_is_no_gap() -> None:
     coarse = np.ones((5, 5), int)
     labels = coarse.copy()
