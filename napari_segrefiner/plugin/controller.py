@@ -127,7 +127,7 @@ class Controller:
             self._start(layer, label)
         elif self._run.label is None:
             self._view.show_message(messages.BUSY, "notice")
-        elif (layer, label) not in self._waiting:
+        elif label != self._run.label and (layer, label) not in self._waiting:
             self._waiting.append((layer, label))
 
     def stop(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -84,7 +86,8 @@ class PackagedEngine:
         loaded = self._model(model)
         from napari_segrefiner.core.refiner import Refiner
 
-        yield from Refiner(loaded, options).steps(image, labels)
+        with spared_core():
+            yield from Refiner(loaded, options).steps(image, labels)
 
     def _model(self, name: str) -> Model:
         """The loaded model."""
@@ -95,6 +98,23 @@ class PackagedEngine:
             if name not in self._models:
                 self._models[name] = load_model(name)
             return self._models[name]
+
+
+@contextmanager
+def spared_core() -> Iterator[None]:
+    """Leave one core to the window.
+
+    Torch's threads wait for each other after every layer of the network: where drawing
+    takes the core of one of them, all are slower than one fewer would be.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, max(1, (os.cpu_count() or 1) - 1)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def check_torch() -> None:

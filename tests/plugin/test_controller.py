@@ -177,7 +177,7 @@ def test_from_the_source_an_existing_result_is_written_into(stage: Stage) -> Non
 
 def test_objects_asked_for_meanwhile_wait_for_their_turn(stage: Stage) -> None:
     coarse = stage.labels.data.copy()
-    for label in (2, 5, 9, 5):
+    for label in (2, 2, 5, 9, 5):
         stage.controller.refine_object(stage.labels, label)
     assert len(stage.runner.works) == 1
     while not all(work.has_ended for work in stage.runner.works):

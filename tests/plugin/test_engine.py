@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from napari_segrefiner.core.events import RunDone, RunStarted, StepDone
 from napari_segrefiner.core.refiner import refine
@@ -63,6 +65,16 @@ def test_warming_loads_once_and_tells_the_models_values(packaged: Any) -> None:
     assert packaged.loads == ["default"]
     published = packaged.warm("default", RefineOptions(preset="published"))
     assert published.defaults["steps"] == 6
+
+
+def test_a_core_is_left_to_the_window(packaged: PackagedEngine) -> None:
+    image, _, coarse = scene()
+    before = torch.get_num_threads()
+    events = packaged.steps("default", RefineOptions(), image, coarse)
+    next(events)
+    assert 1 <= torch.get_num_threads() <= max(1, (os.cpu_count() or 1) - 1)
+    events.close()
+    assert torch.get_num_threads() == before
 
 
 def test_torch_that_is_missing_is_named_with_the_remedy(monkeypatch: Any) -> None:
