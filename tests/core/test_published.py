@@ -86,7 +86,7 @@ def test_golden_probabilities_are_pasted_to_the_golden_masks(coins: Golden) -> N
         np.testing.assert_array_equal(pasted, expected[k])
 
 
-def run(coins: Golden, ids: list[int]) -> dict[str, float]:
+def run(coins: Golden, ids: list[int], device: Any = "cpu") -> dict[str, float]:
     """Largest deviations of a run of the given objects from the golden ones."""
     order = coins["order_of_output"].tolist()
     ranks = [order.index(id) for id in ids]
@@ -94,7 +94,7 @@ def run(coins: Golden, ids: list[int]) -> dict[str, float]:
     refiner = Refiner(
         Model(golden.formula_network(golden.REDUCED), card),
         RefineOptions(
-            preset="published", grid=64, batch_size=8, ids=tuple(ids), device="cpu"
+            preset="published", grid=64, batch_size=8, ids=tuple(ids), device=device
         ),
     )
     original = refiner._reverse
@@ -117,7 +117,7 @@ def run(coins: Golden, ids: list[int]) -> dict[str, float]:
                     ("probability", step.probability, "final_prob"),
                     ("fine", step.fine_probability, "final_fine"),
                 ):
-                    off = np.abs(tensor[k, 0].numpy() - coins[key][rank]).max()
+                    off = np.abs(tensor[k, 0].cpu().numpy() - coins[key][rank]).max()
                     worst[name] = max(worst[name], float(off))
                 full = np.zeros(expected.shape[1:], bool)
                 full[event.boxes[k].slices] = event.mask(k)
@@ -151,6 +151,11 @@ def test_some_objects_come_out_as_published(coins: Golden) -> None:
 @pytest.mark.slow
 def test_all_objects_come_out_as_published(coins: Golden) -> None:
     check(run(coins, coins["order_of_output"][:24].tolist()))
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_published_results_too(coins: Golden) -> None:
+    check(run(coins, coins["order_of_output"][:24].tolist(), device="cuda"))
 
 
 def test_fewer_published_steps_cut_the_chain_off(coins: Golden) -> None:
