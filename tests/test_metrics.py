@@ -238,3 +238,32 @@ def test_five_thousand_objects_are_counted_without_an_object_by_object_matrix():
     assert len(found.both) == 10_000
     assert metrics.match_at(found, threshold=0.6).tp == 5000
     assert metrics.match_at(found, threshold=0.61).tp == 0
+
+
+def test_depth_of_labels_gives_the_band_of_every_object():
+    rng = np.random.default_rng(4)
+    labels = np.kron(rng.integers(0, 5, (7, 9)), np.ones((6, 7), int))
+    labels[rng.random(labels.shape) < 0.01] = 0
+    depth = metrics.label_depth(labels)
+    assert not depth[labels == 0].any()
+    for distance in (1, 2, 4):
+        for k in range(1, 5):
+            band = metrics.boundary_band(labels == k, distance)
+            np.testing.assert_array_equal((labels == k) & (depth <= distance), band)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.int64, np.uint64])
+def test_ids_are_numbered_in_every_type(dtype):
+    labels = np.array([[0, 1, 1], [1, 0, 0]]).astype(dtype)
+    ids, positions = metrics.number(labels)
+    assert ids.tolist() == [1]
+    assert positions.tolist() == [[-1, 0, 0], [0, -1, -1]]
+
+
+def test_ids_too_large_for_a_table_are_numbered_alike():
+    labels = np.array([[0, 3, 10**15], [7, 0, 3]])
+    ids, positions = metrics.number(labels)
+    assert ids.tolist() == [3, 7, 10**15]
+    assert positions.tolist() == [[-1, 0, 2], [1, -1, 0]]
+    full_ids, full = metrics.number(labels[:, 1:2] + 10**15)
+    assert (full_ids[full] == labels[:, 1:2] + 10**15).all()

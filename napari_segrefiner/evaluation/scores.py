@@ -12,10 +12,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_segrefiner.metrics import (
-    boundary_band,
     boundary_distance,
-    iou,
+    label_depth,
     mba,
+    number,
     overlap,
 )
 
@@ -98,69 +98,55 @@ def score_image(
 def score_layer(
     truth: npt.NDArray[Any], labels: npt.NDArray[Any], pairs: Pairs
 ) -> LayerScores:
-    """Score one label image; every object is looked at in its own box alone."""
-    true_boxes, boxes = _boxes(truth), _boxes(labels)
+    """Score one label image: all its objects at once, whatever their number."""
     n = len(pairs.truth_ids)
-    values = np.zeros((3, n))
-    area = np.zeros(n, dtype=np.int64)
-    partners = zip(pairs.truth_ids.tolist(), pairs.coarse_ids.tolist(), strict=True)
-    for k, (true_id, own_id) in enumerate(partners):
-        if own_id == 0 or own_id not in boxes:
-            continue
-        true_box = true_boxes[true_id]
-        box = _union(true_box, boxes[own_id])
-        fine, mask = truth[box] == true_id, labels[box] == own_id
-        area[k] = np.count_nonzero(mask)
-        values[:, k] = _compare(fine, mask, _diagonal_band(true_box))
-    foreground, fine_ground = labels != 0, truth != 0
+    fine = _positions(truth, pairs.truth_ids)
+    own = _positions(labels, pairs.coarse_ids)
+    fine_depth, own_depth = label_depth(truth), label_depth(labels)
+
+    def shares(widths: npt.NDArray[np.int64] | None) -> Floats:
+        """IoU of all pairs: of bands as wide as said, or of the whole objects."""
+        a, b = fine, own
+        if widths is not None:
+            a = np.where(fine_depth <= widths[fine], fine, -1)
+            b = np.where(own_depth <= widths[own], own, -1)
+        both = _count(a[a == b], n)
+        either = _count(a, n) + _count(b, n) - both
+        values: Floats = np.divide(both, either, out=np.zeros(n), where=either > 0)
+        return values
+
     return LayerScores(
-        iou=values[0],
-        boundary_iou=values[1],
-        boundary_iou_r02=values[2],
-        area=area,
-        foreground=overlap(fine_ground, foreground),
-        mba=mba(fine_ground, foreground),
+        iou=shares(None),
+        boundary_iou=shares(np.full(n, BAND)),
+        boundary_iou_r02=shares(_diagonal_bands(fine, n)),
+        area=_count(own, n),
+        foreground=overlap(truth != 0, labels != 0),
+        mba=mba(truth != 0, labels != 0),
     )
 
 
-def _compare(
-    fine: npt.NDArray[np.bool_], mask: npt.NDArray[np.bool_], wide: int
-) -> tuple[float, float, float]:
-    """IoU, and boundary IoU with a band of 2 px and of `wide` px."""
-    narrow = iou(boundary_band(fine, BAND), boundary_band(mask, BAND))
-    if wide == BAND:
-        return iou(fine, mask), narrow, narrow
-    return (
-        iou(fine, mask),
-        narrow,
-        iou(boundary_band(fine, wide), boundary_band(mask, wide)),
-    )
+def _positions(
+    labels: npt.NDArray[Any], ids: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """For every pixel the position of its label in `ids`; -1 where it is not there."""
+    present, dense = number(labels)
+    # The last entry is where -1, the background, finds its answer.
+    table = np.full(len(present) + 1, -1)
+    held = np.isin(ids, present) & (ids != 0)
+    table[np.searchsorted(present, ids[held])] = np.flatnonzero(held)
+    return table[dense]
 
 
-Box = tuple[slice, ...]
+def _count(positions: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
+    """Pixels at each of `n` positions."""
+    return np.bincount(positions[positions >= 0], minlength=n)
 
 
-def _boxes(labels: npt.NDArray[Any]) -> dict[int, Box]:
-    """The box of every object; the ids may be as large as they like."""
-    ids, dense = np.unique(labels, return_inverse=True)
-    # The search counts from 1 and takes 0 for the background.
-    first = int(ids[0] != 0)
-    boxes = ndimage.find_objects(dense.reshape(labels.shape) + first)
-    return dict(zip(ids[1 - first :].tolist(), boxes, strict=True))
-
-
-def _union(a: Box, b: Box) -> Box:
-    """The smallest box that holds both."""
-    return tuple(
-        slice(min(x.start, y.start), max(x.stop, y.stop))
-        for x, y in zip(a, b, strict=True)
-    )
-
-
-def _diagonal_band(box: Box) -> int:
-    """2 % of the diagonal of a box, in pixels."""
-    rows, columns = box
-    return boundary_distance((rows.stop - rows.start, columns.stop - columns.start))
+def _diagonal_bands(fine: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
+    """2 % of the diagonal of every true object's box, in pixels."""
+    boxes = ndimage.find_objects(fine + 1, n)
+    sides = ((r.stop - r.start, c.stop - c.start) for r, c in boxes)
+    return np.array([boundary_distance(side) for side in sides], dtype=np.int64)
 
 
 def totals(images: Sequence[ImageScores]) -> dict[str, dict[str, Total]]:
