@@ -71,7 +71,9 @@ def test_result_lies_and_looks_like_its_source() -> None:
     for label in (2, 5, 9):
         np.testing.assert_array_equal(result.get_color(label), source.get_color(label))
     result.selected_label = 9
+    result.show_selected_label = True
     assert source.selected_label == 5
+    assert not source.colormap.use_selection
 
 
 def test_record_and_features_tell_what_happened(stage: Stage) -> None:
