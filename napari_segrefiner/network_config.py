@@ -92,8 +92,8 @@ class NetworkConfig:
         )
         if not is_divisible:
             message = (
-                f"The network {self} cannot be built; widths that its groups and, where "
-                "attention is, its heads divide are expected."
+                f"The network {self} cannot be built; its groups and, where attention "
+                "is, its heads are expected to divide the widths."
             )
             raise ModelError(message)
 
