@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from napari_segrefiner.errors import ModelError, OptionError
 from napari_segrefiner.geometry import Box
@@ -12,6 +12,11 @@ from napari_segrefiner.models.card import Grids
 
 if TYPE_CHECKING:
     from napari_segrefiner.models.card import ModelCard
+
+
+#: How crops meet their grids: by area means and linear interpolation; as the published
+#: code resizes objects; or by the nearest pixel, as it resizes whole images.
+Resampling = Literal["default", "published", "nearest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +31,19 @@ class Crop:
         Its part inside the image.
     grid : int
         Side of the square grid.
-    is_published : bool
-        Resampled as the published code does, its defects included (SPEC 3.6).
+    resampling : {"default", "published", "nearest"}
+        The latter two have the defects of the published code (SPEC 3.6).
     """
 
     box: Box
     inside: Box
     grid: int
-    is_published: bool = False
+    resampling: Resampling = "default"
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is resampled as the published code does."""
+        return self.resampling != "default"
 
     @property
     def is_native(self) -> bool:
@@ -58,6 +68,8 @@ class CropRule:
     is_published : bool
         Boxes per axis, clipped to the image and squeezed onto the grid (SPEC 3.2),
         instead of squares that may reach beyond it.
+    is_whole : bool
+        With the published rule: the crop is the image itself (SPEC 3.4).
     """
 
     padding: float
@@ -65,6 +77,7 @@ class CropRule:
     grid: int | None = None
     grids: Grids = field(default_factory=Grids)
     is_published: bool = False
+    is_whole: bool = False
 
     def plan(self, box: Box, shape: tuple[int, int]) -> Crop:
         """The crop of an object with the tight box `box` in an image of `shape`.
@@ -74,7 +87,7 @@ class CropRule:
         >>> rule = CropRule(padding=0.35, min_padding=2)
         >>> rule.plan(Box(100, 100, 140, 120), (500, 500))  # 40 px: a square of 72
         Crop(box=Box(y0=80, x0=70, y1=160, x1=150), inside=Box(y0=80, x0=70, y1=160, \
-x1=150), grid=80, is_published=False)
+x1=150), grid=80, resampling='default')
         """
         if self.is_published:
             return self._plan_published(box, shape)
@@ -88,10 +101,14 @@ x1=150), grid=80, is_published=False)
         return Crop(square, square.clip(shape), grid)
 
     def _plan_published(self, box: Box, shape: tuple[int, int]) -> Crop:
+        grid = self.grid or self.grids.base
+        if self.is_whole:
+            image = Box(0, 0, *shape)
+            return Crop(image, image, grid, "nearest")
         dy = math.floor(self.padding * box.height) + self.min_padding
         dx = math.floor(self.padding * box.width) + self.min_padding
         padded = Box(box.y0 - dy, box.x0 - dx, box.y1 + dy, box.x1 + dx).clip(shape)
-        return Crop(padded, padded, self.grid or self.grids.base, is_published=True)
+        return Crop(padded, padded, grid, "published")
 
     def _natural_grid(self, side: int) -> int:
         grids = self.grids

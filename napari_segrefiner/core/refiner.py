@@ -11,21 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from napari_segrefiner.core.crops import CropRule
-from napari_segrefiner.core.denoiser import (
-    Denoiser,
-    choose_precision,
-    without_gradients,
-)
-from napari_segrefiner.core.device import (
-    BATCH_PIXELS,
-    OutOfMemory,
-    choose_device,
-    free_memory,
-)
+from napari_segrefiner.core.device import BATCH_PIXELS, OutOfMemory, free_memory
+from napari_segrefiner.core.draft import make_draft
 from napari_segrefiner.core.events import (
     BatchDone,
     Event,
@@ -38,18 +27,20 @@ from napari_segrefiner.core.guards import Guards
 from napari_segrefiner.core.noise import GivenNoise, SeededNoise, check_noise
 from napari_segrefiner.core.objects import check_labels
 from napari_segrefiner.core.plan import Job, Plan, make_plan, n_pixels, take_batch
-from napari_segrefiner.core.preprocessing import normalise, open_picture
+from napari_segrefiner.core.preprocessing import open_picture
+from napari_segrefiner.core.process import Chain, Process, to_numpy
 from napari_segrefiner.core.record import make_record
 from napari_segrefiner.core.resampling import transfer
 from napari_segrefiner.core.settle import Settlement
-from napari_segrefiner.diffusion import N_LEVELS, Step, reverse_steps, visit_indices
-from napari_segrefiner.errors import ModelError
+from napari_segrefiner.diffusion import N_LEVELS, visit_indices
 from napari_segrefiner.models.card import resolve
 from napari_segrefiner.models.catalogue import DEFAULT, load_model
 from napari_segrefiner.models.checkpoint import Model
 from napari_segrefiner.options import RefineOptions
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from napari_segrefiner.core.keywords import OptionKeywords
 
 Mask = npt.NDArray[np.bool_]
@@ -135,14 +126,9 @@ class Refiner:
     def __init__(self, model: Model, options: RefineOptions | None = None) -> None:
         self.model = model
         self.options = chosen = resolve(options or RefineOptions(), model.card)
-        self.device = choose_device(chosen.device)
+        self._process = Process(model, chosen)
+        self.device, self.precision = self._process.device, self._process.precision
         is_published = chosen.preset == "published"
-        self.precision = choose_precision(
-            chosen.precision, model.network, self.device, is_exact=is_published
-        )
-        self._denoiser = Denoiser(
-            model.network, self.device, self.precision, flips=_known(chosen.flips)
-        )
         self._rule = CropRule(
             padding=_known(chosen.padding),
             min_padding=_known(chosen.min_padding),
@@ -157,14 +143,16 @@ class Refiner:
             band=_known(chosen.band),
         )
         n_steps = _known(chosen.steps)
-        # The published code cuts the chain off; sub-sampled it ends where it should.
-        self._indices = (
+        self._chain = Chain(
+            # The published code cuts the chain off; sub-sampled it ends where it ought
+            # to.
             visit_indices(N_LEVELS)[:n_steps]
             if is_published
-            else visit_indices(n_steps)
+            else visit_indices(n_steps),
+            transition=_known(chosen.transition),
+            last=_known(chosen.last),
+            ends_fine=not is_published,
         )
-        self._ends_fine = not is_published
-        self._ends_soft = _known(chosen.last) == "soft"
 
     def steps(
         self,
@@ -185,10 +173,9 @@ class Refiner:
             batch for which memory ran out begins anew with fewer objects.
         """
         plan = self._plan(np.asarray(image), np.asarray(labels))
-        n_fields = len(self._indices) - self._ends_soft
         if noise is not None:
             grids = {job.crop.grid for job in plan.jobs}
-            check_noise(noise, len(plan.jobs), n_fields, grids)
+            check_noise(noise, len(plan.jobs), self._chain.n_fields, grids)
         record = make_record(
             model=self.model,
             options=self.options,
@@ -198,7 +185,7 @@ class Refiner:
             precision=self.precision,
             has_given_noise=noise is not None,
         )
-        yield RunStarted(len(plan.jobs), len(self._indices), record)
+        yield RunStarted(len(plan.jobs), self._chain.n_steps, record)
         settlement = Settlement(plan, self._guards)
         yield from self._refine_all(plan, settlement, noise)
         report = settlement.finish(closes_gaps=_known(self.options.close_gaps))
@@ -265,55 +252,29 @@ class Refiner:
     ) -> Iterator[StepDone]:
         """Run the reverse process on a batch, then settle its objects."""
         images, seen = plan.show(batch)
-        grid = batch[0].crop.grid
-        doing = (
-            f"refining {len(batch)} crops of {grid} x {grid} px on {self.device.type}"
-        )
-        steps = self._reverse(images, seen, self._noise(batch, noise))
-        for step in without_gradients(steps, doing):
-            is_last = step.step == len(self._indices) - 1
-            values = step.probability if is_last and self._ends_soft else step.mask
+        chain, fields = self._chain, self._noise(batch, noise)
+        for step in self._process.run(images, seen, chain, fields):
             yield StepDone(
                 step=step.step,
                 index=step.index,
-                n_steps=len(self._indices),
+                n_steps=chain.n_steps,
                 ids=tuple(job.target.id for job in batch),
                 boxes=tuple(job.crop.inside for job in batch),
-                mask=_masks_of(plan, batch, seen, values),
+                mask=_masks_of(plan, batch, seen, chain.values(step)),
                 progress=0.0,
             )
-        probability = _to_numpy(step.probability)
-        if not np.isfinite(probability).all():
-            message = (
-                f"The model {self.model.name} gave values that are no numbers; choose "
-                "another model, or the precision float32."
-            )
-            raise ModelError(message)
-        sampled = None if self._ends_soft else _to_numpy(step.mask)
+        probability, fine = to_numpy(step.probability), to_numpy(step.fine_probability)
+        sampled = None if chain.last == "soft" else to_numpy(step.mask)
         for k, job in enumerate(batch):
-            settlement.settle(
-                job,
-                probability[k],
+            draft = make_draft(
+                job.crop,
+                plan.mask(job),
                 seen[k],
-                sampled=None if sampled is None else sampled[k],
+                probability[k],
+                fine[k],
+                None if sampled is None else sampled[k],
             )
-
-    def _reverse(
-        self, images: npt.NDArray[np.float32], seen: Mask, noise: Noise
-    ) -> Iterator[Step]:
-        """The reverse process of a batch, from arrays (see :meth:`Plan.show`)."""
-        pictures = torch.from_numpy(images).to(self.device).expand(-1, 3, -1, -1)
-        coarse = torch.from_numpy(seen).to(self.device)[:, None].float()
-        yield from reverse_steps(
-            self._denoiser,
-            normalise(pictures, self.model.card.normalisation),
-            coarse,
-            indices=self._indices,
-            noise=lambda step: torch.from_numpy(noise(step)).to(self.device),
-            transition=_known(self.options.transition),
-            last=_known(self.options.last),
-            ends_fine=self._ends_fine,
-        )
+            settlement.settle(job, draft)
 
     def _noise(
         self, batch: Sequence[Job], given: npt.NDArray[np.float32] | None
@@ -331,15 +292,9 @@ def _masks_of(
 
     def mask(k: int) -> Mask:
         job = batch[k]
-        return transfer(_to_numpy(values[k]), seen[k], plan.mask(job), job.crop)[0]
+        return transfer(to_numpy(values[k]), seen[k], plan.mask(job), job.crop)[0]
 
     return mask
-
-
-def _to_numpy(values: Tensor) -> npt.NDArray[np.float32]:
-    """(..., 1, S, S) float tensor on any device to a (..., S, S) array."""
-    array: npt.NDArray[np.float32] = values.squeeze(-3).float().cpu().numpy()
-    return array
 
 
 def _known(value: T | None) -> T:

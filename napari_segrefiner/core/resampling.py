@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import lru_cache, reduce
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,11 @@ from scipy import ndimage
 from napari_segrefiner.geometry import Box
 
 if TYPE_CHECKING:
-    from napari_segrefiner.core.crops import Crop
+    from napari_segrefiner.core.crops import Crop, Resampling
 
 Mask = npt.NDArray[np.bool_]
 Plane = npt.NDArray[np.float32]
 Weights = npt.NDArray[np.float64]
-Rule = Literal["default", "published"]
 
 #: Rows of a crop that are read at a time: bounds the memory of huge crops.
 STRIP_ROWS = 256
@@ -131,15 +130,17 @@ def _without_loose_parts(mask: Mask, answer: Mask, has_moved: Mask) -> Mask:
 def _axes(crop: Crop, weights: Callable[..., Plane]) -> tuple[Plane, Plane]:
     """The matrices of the rows and of the columns."""
     outer, inner = crop.box, crop.inside
-    rule: Rule = "published" if crop.is_published else "default"
+    way = crop.resampling
     return (
-        weights(outer.height, inner.y0 - outer.y0, inner.height, crop.grid, rule),
-        weights(outer.width, inner.x0 - outer.x0, inner.width, crop.grid, rule),
+        weights(outer.height, inner.y0 - outer.y0, inner.height, crop.grid, way),
+        weights(outer.width, inner.x0 - outer.x0, inner.width, crop.grid, way),
     )
 
 
 @lru_cache(maxsize=128)
-def _axis_to_grid(side: int, before: int, inside: int, grid: int, rule: Rule) -> Plane:
+def _axis_to_grid(
+    side: int, before: int, inside: int, grid: int, way: Resampling
+) -> Plane:
     """(grid, inside) weights of one axis.
 
     The middle of the crop is inside the image, so that mirroring its part inside is
@@ -154,7 +155,9 @@ def _axis_to_grid(side: int, before: int, inside: int, grid: int, rule: Rule) ->
     inside : int
         Those inside the image.
     """
-    if rule == "default" and grid < side:
+    if way == "nearest":
+        full = nearest_weights(side, grid)
+    elif way == "default" and grid < side:
         full = area_weights(side, grid)
     else:
         full = bilinear_weights(side, grid)
@@ -165,13 +168,15 @@ def _axis_to_grid(side: int, before: int, inside: int, grid: int, rule: Rule) ->
 
 @lru_cache(maxsize=128)
 def _axis_from_grid(
-    side: int, before: int, inside: int, grid: int, rule: Rule
+    side: int, before: int, inside: int, grid: int, way: Resampling
 ) -> Plane:
     """(inside, grid) weights of one axis; parameters as for :func:`_axis_to_grid`."""
-    if rule == "default" and side < grid:
+    if way == "nearest":
+        full = nearest_weights(grid, side)
+    elif way == "default" and side < grid:
         full = area_weights(grid, side)
     else:
-        full = bilinear_weights(grid, side, beyond_is_zero=rule == "published")
+        full = bilinear_weights(grid, side, beyond_is_zero=way == "published")
     return full[before : before + inside].astype(np.float32)
 
 
@@ -226,3 +231,21 @@ def bilinear_weights(n_in: int, n_out: int, *, beyond_is_zero: bool = False) -> 
         position = np.clip(position, 0, n_in - 1)
     weights: Weights = 1.0 - np.abs(position[:, None] - np.arange(n_in))
     return weights.clip(min=0)
+
+
+def nearest_weights(n_in: int, n_out: int) -> Weights:
+    """Weights (n_out, n_in) that take the value of one pixel, as the published code.
+
+    Its index is the rounded down product of two float32 numbers, which for some sizes
+    is another one than that of the exact fraction.
+
+    Examples
+    --------
+    >>> nearest_weights(4, 2)
+    array([[1., 0., 0., 0.],
+           [0., 0., 1., 0.]])
+    """
+    index = np.arange(n_out, dtype=np.float32) * np.float32(n_in / n_out)
+    weights = np.zeros((n_out, n_in))
+    weights[np.arange(n_out), index.astype(np.int64).clip(max=n_in - 1)] = 1.0
+    return weights

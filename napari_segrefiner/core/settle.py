@@ -17,15 +17,14 @@ from napari_segrefiner.core.report import (
     measure_uncertainty,
     overlap,
 )
-from napari_segrefiner.core.resampling import from_grid, transfer
 
 if TYPE_CHECKING:
+    from napari_segrefiner.core.draft import Draft
     from napari_segrefiner.core.guards import Guards
     from napari_segrefiner.core.objects import LabelledObject
     from napari_segrefiner.core.plan import Job, Plan
 
 Mask = npt.NDArray[np.bool_]
-Plane = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +60,12 @@ class Settlement:
             protects=len(plan.jobs) < len(plan.objects),
         )
 
-    def settle(
-        self,
-        job: Job,
-        probability: Plane,
-        seen: Mask,
-        *,
-        sampled: Plane | None = None,
-    ) -> None:
-        """Bring one answer back to the pixels, ask the guards, and paint.
-
-        Parameters
-        ----------
-        job : Job
-        probability : (grid, grid) float32 array in [0, 1]
-            The answer.
-        seen : (grid, grid) bool array
-            The coarse mask that the network was given.
-        sampled : (grid, grid) float32 array, 0 or 1, optional
-            The mask where the end was sampled; else `probability` decides.
-        """
-        coarse = self._plan.mask(job)
-        if sampled is None:
-            refined, certain = transfer(probability, seen, coarse, job.crop)
-        else:
-            refined, _ = transfer(sampled, seen, coarse, job.crop)
-            certain = from_grid(probability, job.crop)
-        uncertainty = measure_uncertainty(coarse, refined, certain)
-        refined = self._guards.limit(refined, coarse, certain)
-        # A mask too thin to be seen on the grid was no question to the network.
-        was_asked = bool(seen.any()) or job.crop.is_published
-        is_held = not was_asked or (
+    def settle(self, job: Job, draft: Draft) -> None:
+        """Ask the guards about an object's last draft, and paint it."""
+        refined, certain = draft.mask, draft.probability
+        uncertainty = measure_uncertainty(draft.coarse, refined, certain)
+        refined = self._guards.limit(refined, draft.coarse, certain)
+        is_held = not draft.was_asked or (
             bool(refined.any()) and self._guards.holds(uncertainty.mean)
         )
         if is_held:

@@ -97,14 +97,14 @@ def run(coins: Golden, ids: list[int], device: Any = "cpu") -> dict[str, float]:
             preset="published", grid=64, batch_size=8, ids=tuple(ids), device=device
         ),
     )
-    original = refiner._reverse
+    original = refiner._process.run
 
     def watched(*arguments: Any) -> Any:
         for step in original(*arguments):
             watched.last = step  # type: ignore[attr-defined]
             yield step
 
-    refiner._reverse = watched  # type: ignore[method-assign]
+    refiner._process.run = watched  # type: ignore[method-assign]
     expected = published_masks(coins)
     worst = dict.fromkeys(("probability", "fine", "mask", "uncertainty", "share"), 0.0)
     noise = golden.uniforms(coins["noise_k"][ranks]).numpy()

@@ -1,0 +1,87 @@
+"""Drafts: what is known of an object between two passes, at the image's pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.core.resampling import from_grid, transfer
+
+if TYPE_CHECKING:
+    from napari_segrefiner.core.crops import Crop
+
+Mask = npt.NDArray[np.bool_]
+Plane = npt.NDArray[np.float32]
+
+
+@dataclass
+class Draft:
+    """An object in ``crop.inside``; windows write to it.
+
+    Attributes
+    ----------
+    crop : Crop
+    coarse : (h, w) bool array
+        The object's coarse mask; never written to.
+    mask : (h, w) bool array
+        Its mask as far as it is known.
+    probability : (h, w) float32 array in [0, 1]
+        Of the object.
+    grid_fine : (grid, grid) float32 array in [0, 1]
+        Fine probability f as the pass on the crop left it.
+    was_asked : bool
+        Whether the network has seen anything of the mask: one too thin for the grid was
+        no question to it.
+    """
+
+    crop: Crop
+    coarse: Mask
+    mask: Mask
+    probability: Plane
+    grid_fine: Plane
+    was_asked: bool = True
+
+    @cached_property
+    def fine(self) -> Plane:
+        """Fine probability at the pixels, (h, w) float32; made when first asked for."""
+        fine = from_grid(self.grid_fine, self.crop)
+        return fine.copy() if fine is self.grid_fine else fine
+
+
+def make_draft(
+    crop: Crop,
+    coarse: Mask,
+    seen: Mask,
+    probability: Plane,
+    fine: Plane,
+    sampled: Plane | None = None,
+) -> Draft:
+    """Bring the answer to a crop back to the pixels.
+
+    Parameters
+    ----------
+    crop : Crop
+    coarse : (h, w) bool array
+        In ``crop.inside``.
+    seen : (grid, grid) bool array
+        The coarse mask that the network was given.
+    probability, fine : (grid, grid) float32 arrays in [0, 1]
+        Its answer.
+    sampled : (grid, grid) float32 array, 0 or 1, optional
+        The mask where the end was sampled; else `probability` decides.
+    """
+    if not seen.any() and not crop.is_published:
+        # Whatever the answer is, it is not about this object: nothing is decided.
+        undecided = np.full(coarse.shape, 0.5, np.float32)
+        none = np.zeros_like(fine)
+        return Draft(crop, coarse, coarse.copy(), undecided, none, was_asked=False)
+    if sampled is None:
+        mask, certain = transfer(probability, seen, coarse, crop)
+    else:
+        mask, _ = transfer(sampled, seen, coarse, crop)
+        certain = from_grid(probability, crop)
+    return Draft(crop, coarse, mask, certain, fine)
