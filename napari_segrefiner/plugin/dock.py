@@ -310,6 +310,17 @@ class SegRefinerDock(QWidget):
     def showEvent(self, event: Any) -> None:
         """Align the fields, now that napari's style sheet has set the fonts."""
         super().showEvent(event)
+        self._align()
+
+    def changeEvent(self, event: Any) -> None:
+        """Align them again when another style has come."""
+        super().changeEvent(event)
+        # Only when shown: while the widget is being made there is nothing to align.
+        if event.type() == QEvent.Type.StyleChange and self.isVisible():
+            QTimer.singleShot(0, self._align)
+
+    def _align(self) -> None:
+        """One left edge for all fields, and room for the longest choice."""
         forms = (self._form, self.option_form.layout())
         labels = [
             form.itemAt(row, QFormLayout.ItemRole.LabelRole).widget()

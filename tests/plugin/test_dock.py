@@ -361,7 +361,7 @@ def test_everything_has_a_tooltip_and_fits_its_text(make_dock: Any, qtbot: Any) 
         if isinstance(widget, QPushButton):
             needed = widget.fontMetrics().horizontalAdvance(text)
             assert widget.width() >= needed, text
-    assert dock.minimumSizeHint().width() < 350
+    qtbot.waitUntil(lambda: dock.minimumSizeHint().width() < 350)
 
 
 # ---- the end
