@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from napari_segrefiner.evaluation.baselines import Baseline
+    from napari_segrefiner.evaluation.tuning import Tuned
     from napari_segrefiner.evaluation.validation import Row, Totals
 
 
@@ -58,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B,...",
         help="sets that the model has not learnt from; they get a mean of their own",
     )
+    add_baseline_arguments(parser)
     parser.add_argument(
         "--threads", type=int, default=0, metavar="N", help="processor threads; 0: all"
     )
@@ -68,6 +71,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plan_arguments(parser)
 
 
+def add_baseline_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what is scored beside the model."""
+    parser.add_argument(
+        "--baselines",
+        default="",
+        metavar="A,B,...",
+        help="simple methods to score as well: nothing, smooth, graph_cut, "
+        "random_walker, edge_snap, cascade_psp (if installed), or all",
+    )
+    parser.add_argument(
+        "--tuned",
+        type=Path,
+        metavar="JSON",
+        help="their settings, as the command tune wrote them",
+    )
+
+
+def read_baselines(
+    arguments: argparse.Namespace,
+) -> tuple[tuple[Baseline, ...], Tuned]:
+    """The baselines that the arguments name, and their settings.
+
+    Raises
+    ------
+    OptionError, InputError
+        If a name is unknown, or the settings cannot be read.
+    """
+    from napari_segrefiner.evaluation.tuning import Tuned, find_baselines, read_tuned
+
+    tuned = read_tuned(arguments.tuned) if arguments.tuned else Tuned()
+    return find_baselines(names(arguments.baselines)), tuned
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Validate; returns the exit code."""
     from napari_segrefiner.evaluation.coarse_sets import is_made
@@ -76,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = read_plan(arguments)
     options = read_options(arguments.set_option, flips=arguments.flips)
     steps = read_steps(arguments.steps)
+    read_baselines(arguments)
     if arguments.json:
         check_destination(arguments.json, overwrite=arguments.overwrite)
     if arguments.output:
@@ -107,21 +144,29 @@ def _validate(
         torch.set_num_threads(arguments.threads)
     model = load_model(arguments.model)
     left_out = names(arguments.left_out)
-    print(f"Model {model.name} {model.sha256[:12]}\n{table_head(steps)}", flush=True)
+    baselines, tuned = read_baselines(arguments)
+    shown = [one.name for one in baselines]
+    print(f"Model {model.name} {model.sha256[:12]}", flush=True)
+    print(table_head(steps, shown), flush=True)
     rows = []
     sets = make_coarse_sets(folder, read_plan(arguments))
-    for row in validate(sets, model, options, steps):
+    found = validate(sets, model, options, steps, baselines=baselines, tuned=tuned)
+    for row in found:
         rows.append(row)
         mark = " *" if row.name in left_out else ""
         title = f"{row.kind}/{row.name}{mark}"
-        print(table_line(title, row.n, row.totals, steps), flush=True)
+        print(table_line(title, row.n, row.totals, steps, shown), flush=True)
     summary = means(rows, left_out)
     for name, (n_sets, total) in summary.items():
-        print(table_line(f"mean of sets, {name}", n_sets, total, steps))
+        print(table_line(f"mean of sets, {name}", n_sets, total, steps, shown))
     if left_out:
         print("* left out of the training")
     if arguments.json:
         result = _json(model.name, model.sha256, options, rows, summary)
+        result["baselines"] = {
+            one.name: {row.name: tuned.settings(one.name, row.name) for row in rows}
+            for one in baselines
+        }
         text = json.dumps(result, indent=1) + "\n"
         write_text(arguments.json, text, overwrite=arguments.overwrite)
     return 0

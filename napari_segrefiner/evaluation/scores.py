@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_segrefiner.evaluation.balance import (
+    CHANGES,
+    ZONES,
+    ErrorCounts,
+    count_errors,
+)
 from napari_segrefiner.metrics import (
     boundary_distance,
     label_depth,
@@ -45,6 +52,8 @@ class LayerScores:
         Pixels in both foregrounds, and in at least one.
     mba : float
         Mean boundary accuracy of the foreground; NaN if the truth has no boundary.
+    errors : ErrorCounts, optional
+        Pixels that are wrong in the coarse labels, and what became of them.
     """
 
     iou: Floats
@@ -53,6 +62,7 @@ class LayerScores:
     area: npt.NDArray[np.int64]
     foreground: tuple[int, int]
     mba: float
+    errors: ErrorCounts | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,16 @@ def score_image(
     pairs : Pairs
         Of the truth and the coarse labels.
     """
-    scored = {key: score_layer(truth, labels, pairs) for key, labels in layers.items()}
+    fine = _positions(truth, pairs.truth_ids)
+    own = {key: _positions(a, pairs.coarse_ids) for key, a in layers.items()}
+    paired = pairs.coarse_ids != 0
+    scored = {}
+    for key, labels in layers.items():
+        refined = None if key == COARSE else own[key]
+        scored[key] = dataclasses.replace(
+            score_layer(truth, labels, pairs),
+            errors=count_errors(fine, own[COARSE], refined, paired),
+        )
     return ImageScores(name, pairs, scored)
 
 
@@ -149,6 +168,24 @@ def _diagonal_bands(fine: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64
     return np.array([boundary_distance(side) for side in sides], dtype=np.int64)
 
 
+class Sums(NamedTuple):
+    """One metric of one image: value = `total` / `weight`, standing on `n` things."""
+
+    total: float
+    weight: float
+    n: int
+
+
+def image_sums(image: ImageScores) -> dict[str, dict[str, Sums]]:
+    """What an image adds to every metric of every layer; see :func:`totals`."""
+    return {
+        name: _layer_sums(layer)
+        | ({} if name == COARSE else _change_sums(image.layers[COARSE], layer))
+        | _error_sums(layer)
+        for name, layer in image.layers.items()
+    }
+
+
 def totals(images: Sequence[ImageScores]) -> dict[str, dict[str, Total]]:
     """Totals of every layer over all objects and images pooled.
 
@@ -159,47 +196,70 @@ def totals(images: Sequence[ImageScores]) -> dict[str, dict[str, Total]]:
         ``iou_agg``: summed intersections over summed unions of the foregrounds.
         ``mba``: mean over images. For all but the coarse layer, as shares of objects:
         ``improved_02``, ``worse_02``, ``worse_05`` (IoU better or worse than the coarse
-        one's by more than .02 or .05) and ``lost`` (vanished).
+        one's by more than .02 or .05) and ``lost`` (vanished); as shares of the pixels
+        that the coarse masks have wrong, near and far from their boundaries:
+        ``fp_removed``, ``fn_recovered``, ``fp_added``, ``fn_added``. The coarse layer
+        has the shares of its errors, ``fp_near``, ``fp_far``, ``fn_near``, ``fn_far``.
     """
-    names = list(images[0].layers) if images else []
-    result: dict[str, dict[str, Total]] = {}
-    for name in names:
-        result[name] = _layer_totals([image.layers[name] for image in images])
-        if name != COARSE:
-            result[name] |= _changes(
-                [image.layers[COARSE] for image in images],
-                [image.layers[name] for image in images],
-            )
-    return result
-
-
-def _layer_totals(layers: Sequence[LayerScores]) -> dict[str, Total]:
-    """Totals that need one layer alone."""
-    both, either = np.sum([layer.foreground for layer in layers], axis=0).tolist()
-    accuracies = [layer.mba for layer in layers]
+    sums = [image_sums(image) for image in images]
     return {
-        "iou": _mean(np.concatenate([layer.iou for layer in layers])),
-        "boundary_iou": _mean(np.concatenate([x.boundary_iou for x in layers])),
-        "boundary_iou_r02": _mean(np.concatenate([x.boundary_iou_r02 for x in layers])),
-        "iou_agg": Total(both / either if either else 1.0, len(layers)),
-        "mba": _mean(np.array(accuracies)),
+        layer: {
+            metric: _total([one[layer][metric] for one in sums]) for metric in metrics
+        }
+        for layer, metrics in (sums[0] if sums else {}).items()
     }
 
 
-def _changes(
-    before: Sequence[LayerScores], after: Sequence[LayerScores]
-) -> dict[str, Total]:
-    """Shares of the objects that became better, worse, or vanished."""
-    gain = np.concatenate([a.iou - b.iou for a, b in zip(after, before, strict=True)])
-    lost = np.concatenate(
-        [(a.area == 0) & (b.area > 0) for a, b in zip(after, before, strict=True)]
-    )
+def _total(parts: Sequence[Sums]) -> Total:
+    weight = sum(part.weight for part in parts)
+    total = sum(part.total for part in parts)
+    value = float(total / weight) if weight else math.nan
+    return Total(value, sum(part.n for part in parts))
+
+
+def _layer_sums(layer: LayerScores) -> dict[str, Sums]:
+    """Metrics that need one layer alone."""
+    both, either = layer.foreground
+    has_boundary = math.isfinite(layer.mba)
     return {
-        "improved_02": _mean(gain > 0.02),
-        "worse_02": _mean(gain < -0.02),
-        "worse_05": _mean(gain < -0.05),
-        "lost": _mean(lost),
+        "iou": _sum(layer.iou),
+        "boundary_iou": _sum(layer.boundary_iou),
+        "boundary_iou_r02": _sum(layer.boundary_iou_r02),
+        "iou_agg": Sums(both, either, 1),
+        "mba": Sums(layer.mba, 1, 1) if has_boundary else Sums(0, 0, 0),
     }
+
+
+def _change_sums(before: LayerScores, after: LayerScores) -> dict[str, Sums]:
+    """Objects that became better, worse, or vanished."""
+    gain = after.iou - before.iou
+    return {
+        "improved_02": _sum(gain > 0.02),
+        "worse_02": _sum(gain < -0.02),
+        "worse_05": _sum(gain < -0.05),
+        "lost": _sum((after.area == 0) & (before.area > 0)),
+    }
+
+
+def _error_sums(layer: LayerScores) -> dict[str, Sums]:
+    """Shares of the coarse labels' wrong pixels."""
+    if layer.errors is None:
+        return {}
+    weight, has_errors = layer.errors.n_coarse, int(layer.errors.n_coarse > 0)
+    found = {}
+    if not layer.errors.changes:
+        for (kind, zone), count in layer.errors.coarse.items():
+            found[f"{kind}_{zone}"] = Sums(count, weight, has_errors)
+    for change in CHANGES if layer.errors.changes else ():
+        counts = [layer.errors.changes[change, zone] for zone in ZONES]
+        found[change] = Sums(sum(counts), weight, has_errors)
+        for zone, count in zip(ZONES, counts, strict=True):
+            found[f"{change}_{zone}"] = Sums(count, weight, has_errors)
+    return found
+
+
+def _sum(values: npt.NDArray[Any]) -> Sums:
+    return Sums(float(values.sum()), len(values), len(values))
 
 
 def _mean(values: npt.NDArray[Any]) -> Total:

@@ -19,7 +19,9 @@ from napari_segrefiner.evaluation.scores import (
 )
 
 if TYPE_CHECKING:
+    from napari_segrefiner.evaluation.baselines import Baseline
     from napari_segrefiner.evaluation.coarse_sets import CoarseSet
+    from napari_segrefiner.evaluation.tuning import Tuned
     from napari_segrefiner.models.checkpoint import Model
     from napari_segrefiner.options import RefineOptions
 
@@ -28,7 +30,10 @@ Totals = Mapping[str, Mapping[str, Total]]
 
 @dataclass(frozen=True)
 class Row:
-    """Totals of one kind of one set; layers are "coarse" and the numbers of steps."""
+    """Totals of one kind of one set.
+
+    Layers are "coarse", the numbers of steps, and the names of baselines.
+    """
 
     kind: str
     name: str
@@ -45,6 +50,9 @@ def validate(
     model: Model,
     options: RefineOptions,
     steps: Sequence[int],
+    *,
+    baselines: Sequence[Baseline] = (),
+    tuned: Tuned | None = None,
 ) -> Iterator[Row]:
     """Refine every set with every number of steps and score it.
 
@@ -55,6 +63,10 @@ def validate(
     options : RefineOptions
         All but the number of steps.
     steps : sequence of int
+    baselines : sequence of Baseline
+        Scored beside the model, with its crops and its merge.
+    tuned : Tuned, optional
+        Their settings for each set; their defaults if not given.
 
     Yields
     ------
@@ -62,7 +74,10 @@ def validate(
         One per set.
     """
     from napari_segrefiner.core.refiner import refine  # brings torch
+    from napari_segrefiner.evaluation.baseline_runs import refine_with
+    from napari_segrefiner.evaluation.tuning import Tuned
 
+    frozen = tuned or Tuned()
     for one in sets:
         images: list[ImageScores] = []
         for stem in one.stems:
@@ -72,6 +87,16 @@ def validate(
                 chosen = dataclasses.replace(options, steps=n)
                 result = refine(image, coarse.labels, model=model, options=chosen)
                 layers[str(n)] = result.labels
+            for baseline in baselines:
+                settings = frozen.settings(baseline.name, one.name)
+                layers[baseline.name] = refine_with(
+                    baseline,
+                    settings,
+                    image,
+                    coarse.labels,
+                    card=model.card,
+                    options=options,
+                ).labels
             pairs = pair_objects(coarse.truth, coarse.labels, "id")
             images.append(score_image(stem, coarse.truth, layers, pairs))
         yield Row(one.kind, one.name, totals(images))
@@ -104,22 +129,28 @@ def means(
     }
 
 
-def table_head(steps: Sequence[int]) -> str:
-    """The two lines above a table of rows."""
+def table_head(steps: Sequence[int], baselines: Sequence[str] = ()) -> str:
+    """The two lines above a table of rows; baselines come after the model."""
     first = f"{'':<30}{'n':>6}  {'coarse':^11}"
     second = f"{'':<38}{'IoU':>5} {'bIoU':>5}"
-    for n in steps:
-        title = f"{n} step{'s' if n > 1 else ''}"
-        first += f"   {title:^23}"
-        second += f"   {'IoU':>5} {'bIoU':>5} {'+.02':>5} {'-.05':>5}"
+    titles = [f"{n} step{'s' if n > 1 else ''}" for n in steps]
+    for title in (*titles, *baselines):
+        first += f"   {title:^25}"
+        second += f"   {'IoU':>5} {'bIoU':>5} {'+.02':>6} {'-.05':>6}"
     return f"{first}\n{second}"
 
 
-def table_line(name: str, n: int, row: Totals, steps: Sequence[int]) -> str:
+def table_line(
+    name: str,
+    n: int,
+    row: Totals,
+    steps: Sequence[int],
+    baselines: Sequence[str] = (),
+) -> str:
     """One line of the table: scores, and shares better by .02 and worse by .05."""
     line = f"{name:<30}{n:>6}  {_scores(row[COARSE])}"
-    for count in steps:
-        layer = row[str(count)]
+    for key in (*map(str, steps), *baselines):
+        layer = row[key]
         shares = (layer["improved_02"].value, layer["worse_05"].value)
         line += f"   {_scores(layer)} " + " ".join(_percent(x) for x in shares)
     return line
@@ -134,4 +165,4 @@ def _number(value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:>4.1f}%" if math.isfinite(value) else "    -"
+    return f"{100 * value:>5.1f}%" if math.isfinite(value) else "     -"

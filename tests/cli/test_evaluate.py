@@ -11,6 +11,12 @@ from napari_segrefiner.io.labels import write_labels
 
 METRICS = ["iou", "boundary_iou", "boundary_iou_r02", "iou_agg", "mba"]
 CHANGES = ["improved_02", "worse_02", "worse_05", "lost"]
+ERRORS = ["fp_near", "fp_far", "fn_near", "fn_far"]
+BALANCE = [
+    f"{change}{zone}"
+    for change in ("fp_removed", "fn_recovered", "fp_added", "fn_added")
+    for zone in ("", "_near", "_far")
+]
 
 
 def picture(seed, n=3):
@@ -66,8 +72,8 @@ def test_totals_are_those_of_the_pictures(folders, capsys):
     assert list(content)[-1] == "images"
     assert list(content["totals"]) == ["coarse", "refined"]
     coarse, refined = content["totals"]["coarse"], content["totals"]["refined"]
-    assert list(coarse) == METRICS
-    assert list(refined) == METRICS + CHANGES
+    assert list(coarse) == METRICS + ERRORS
+    assert list(refined) == METRICS + CHANGES + BALANCE
     pairs = [(picture(k), smaller(picture(k))) for k in range(2)]
     values = [metrics.iou(t == i, c == i) for t, c in pairs for i in (1, 2, 3)]
     assert coarse["iou"] == {"value": pytest.approx(np.mean(values)), "n": 6}

@@ -1,0 +1,138 @@
+"""Running a baseline as a model is run: same objects, same crops, same merge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.core.crops import CropRule
+from napari_segrefiner.core.draft import Draft, make_draft
+from napari_segrefiner.core.guards import Guards
+from napari_segrefiner.core.objects import check_labels
+from napari_segrefiner.core.plan import Job, Plan, make_plan
+from napari_segrefiner.core.preprocessing import open_picture
+from napari_segrefiner.core.settle import Settlement
+from napari_segrefiner.evaluation.baselines import Baseline, Settings, stretched
+from napari_segrefiner.models.card import resolve
+
+if TYPE_CHECKING:
+    from napari_segrefiner.models.card import ModelCard
+    from napari_segrefiner.options import RefineOptions
+
+Mask = npt.NDArray[np.bool_]
+Plane = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One object as the network would see it.
+
+    ``image`` is (C, S, S) in [0, 1], ``seen`` the coarse mask on the grid (S, S).
+    """
+
+    job: Job
+    coarse: Mask
+    image: Plane
+    seen: Mask
+
+
+@dataclass(frozen=True)
+class BaselineResult:
+    """New labels, and in how many objects the method had no answer (coarse kept)."""
+
+    labels: npt.NDArray[Any]
+    n_failed: int
+
+
+def plan_as(
+    card: ModelCard,
+    options: RefineOptions,
+    image: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+) -> Plan:
+    """The plan that a model with this card would follow."""
+    chosen = resolve(options, card)
+    coarse = check_labels(labels)
+    picture = open_picture(
+        image,
+        (coarse.shape[0], coarse.shape[1]),
+        channel_axis=chosen.channel_axis,
+        channels=chosen.channels,
+    )
+    rule = CropRule(
+        padding=chosen.padding or 0.0,
+        min_padding=chosen.min_padding or 0,
+        grid=chosen.grid,
+        grids=card.grids,
+        is_published=chosen.preset == "published",
+    )
+    return make_plan(
+        picture, coarse, rule, ids=chosen.ids, min_area=chosen.min_area or 0
+    )
+
+
+def show(plan: Plan, job: Job) -> Shown:
+    """What a baseline sees of an object."""
+    images, seen = plan.show([job])
+    return Shown(job, plan.mask(job), stretched(images[0]), seen[0])
+
+
+def answer(baseline: Baseline, settings: Settings, shown: Shown) -> Draft | None:
+    """A baseline's mask of an object at the image's pixels; None if it has none."""
+    if not shown.seen.any():
+        return None
+    probability = baseline.method(shown.image, shown.seen, settings)
+    if probability is None:
+        return None
+    return make_draft(
+        shown.job.crop,
+        shown.coarse,
+        shown.seen,
+        probability.astype(np.float32),
+        np.zeros_like(shown.image[0]),
+    )
+
+
+def refine_with(
+    baseline: Baseline,
+    settings: Settings,
+    image: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    *,
+    card: ModelCard,
+    options: RefineOptions,
+) -> BaselineResult:
+    """Refine all objects of a label image by a baseline.
+
+    Parameters
+    ----------
+    baseline : Baseline
+    settings : mapping
+        Its settings.
+    image : (Y, X), (Y, X, C) or (C, Y, X) array
+    labels : (Y, X) integer or bool array
+        Coarse labels.
+    card : ModelCard
+        Of the model to compare with: crops, grids and merge are as for it.
+    options : RefineOptions
+        As for it; its guards are its own.
+    """
+    plan = plan_as(card, options, image, labels)
+    settlement = Settlement(plan, Guards())
+    n_failed = 0
+    for job in plan.jobs:
+        shown = show(plan, job)
+        draft = answer(baseline, settings, shown)
+        if draft is None:
+            n_failed += 1
+            sure = shown.coarse.astype(np.float32)
+            none = np.zeros_like(shown.image[0])
+            draft = Draft(
+                job.crop, shown.coarse, shown.coarse, sure, none, was_asked=False
+            )
+        settlement.settle(job, draft)
+    settlement.finish(closes_gaps=bool(resolve(options, card).close_gaps))
+    return BaselineResult(settlement.canvas.labels.view(labels.dtype), n_failed)
