@@ -5,12 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from napari_segrefiner.errors import InputError
+from napari_segrefiner.io.coco import CocoImage, is_coco, read_index
+from napari_segrefiner.io.mask_folders import (
+    find_masks,
+    is_mask_folder,
+    listed,
+    side_of,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -19,14 +27,28 @@ Split = Literal["train", "val"]
 ENDINGS = (".png", ".tif", ".tiff", ".npy", ".jpg", ".jpeg")
 #: Share of the groups that validates, in a set without train and val folders.
 VAL_SHARE = 0.2
+#: Beginnings of annotation files that hold no outlines of objects.
+NO_OUTLINES = ("captions", "person_keypoints", "image_info", "panoptic", "stuff")
 
 
 @dataclass(frozen=True)
 class Item:
-    """One image file with its labels.
+    """One image file with its truth.
 
-    ``coarse`` holds files of real coarse masks with the ids of the labels; items of a
-    ``group`` (frames of a film, pictures of a slide) stay on one side of a split.
+    Attributes
+    ----------
+    stem : str
+    image : Path
+    labels : Path
+        A label image; with ``is_mask`` a picture of one mask, bright inside; with
+        ``annotations`` the file that they are from.
+    coarse : tuple of Path
+        Real coarse masks with the ids of the labels.
+    group : str
+        Items of a group (frames of a film, pictures of a slide) stay on one side of a
+        split.
+    is_mask : bool
+    annotations : CocoImage or None
     """
 
     stem: str
@@ -34,6 +56,8 @@ class Item:
     labels: Path
     coarse: tuple[Path, ...] = ()
     group: str = ""
+    is_mask: bool = False
+    annotations: CocoImage | None = None
 
 
 @dataclass(frozen=True)
@@ -48,17 +72,19 @@ class ImageSet:
 def find_sets(
     root: Path | str, split: Split, exclude: Iterable[str] = ()
 ) -> list[ImageSet]:
-    """Find the sets below a folder; nothing is opened.
+    """Find the sets in a folder; images are not opened.
 
     Parameters
     ----------
     root : path
         One of: a folder with images/ and labels/; a folder with train/ and val/ that
-        hold them; or a folder of such folders, as a rule with groups.json beside them.
-        Beside labels/, folders coarse/ and coarse_*/ hold real coarse masks.
+        hold them; a folder with one mask per image (see :mod:`.mask_folders`); a COCO
+        or LVIS annotation file, or a folder with such files; or a folder of such
+        folders, as a rule with groups.json beside them. Beside labels/, folders coarse/
+        and coarse_*/ hold real coarse masks.
     split : "train" or "val"
-        A set without train/ and val/ is split by group, a fifth for validation, by a
-        hash of the group's name: the same files always fall on the same side.
+        A set that is not split is split by group, a fifth for validation, by a hash of
+        the group's name: the same files always fall on the same side.
     exclude : iterable of str
         Names of sets to leave out.
 
@@ -74,26 +100,26 @@ def find_sets(
         If there is no such folder, an excluded name is unknown, or nothing is found.
     """
     root = Path(root)
-    if not root.is_dir():
+    if not root.is_dir() and not is_coco(root):
         msg = (
-            f"{root} is not a folder; give the folder that holds images/ and labels/, "
-            "or one of several that do."
+            f"{root} is not a folder, and no COCO annotation file; give the folder "
+            "that holds images/ and labels/, or one of several that do."
         )
         raise InputError(msg)
-    folders = _set_folders(root)
+    sources = _sources(root)
     excluded = set(exclude)
-    unknown = excluded - {folder.name for folder in folders}
+    unknown = excluded - {_name(source) for source in sources}
     if unknown:
         msg = (
             f"The sets to exclude ({', '.join(sorted(unknown))}) are not in {root}; it "
-            f"holds {', '.join(folder.name for folder in folders) or 'no set'}."
+            f"holds {', '.join(map(_name, sources)) or 'no set'}."
         )
         raise InputError(msg)
     groups = read_groups(root)
     found = [
-        _find_set(folder, split, groups.get(folder.name, {}))
-        for folder in folders
-        if folder.name not in excluded
+        _find(source, split, groups)
+        for source in sources
+        if _name(source) not in excluded
     ]
     sets = [one for one in found if one.items]
     problems = [text for one in found for text in one.problems]
@@ -136,7 +162,7 @@ def read_groups(root: Path) -> dict[str, dict[str, str]]:
         If the file is there but is not {set: {split: {group: [stems]}}}.
     """
     path = root / "groups.json"
-    if not path.is_file():
+    if root.is_file() or not path.is_file():
         return {}
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
@@ -157,11 +183,35 @@ def read_groups(root: Path) -> dict[str, dict[str, str]]:
         raise InputError(msg) from error
 
 
-def _set_folders(root: Path) -> list[Path]:
-    """The folders that are sets: `root` itself, or those directly in it."""
-    if _is_set(root):
-        return [root]
-    return sorted(path for path in root.iterdir() if path.is_dir() and _is_set(path))
+def _sources(root: Path) -> list[Path]:
+    """Sets in or under `root`, two levels deep: folders, or annotation files."""
+    own = _own_sources(root)
+    if own:
+        return own
+    found = []
+    for child in sorted(path for path in root.iterdir() if path.is_dir()):
+        inside = _own_sources(child)
+        if not inside:
+            deeper = sorted(path for path in child.iterdir() if path.is_dir())
+            inside = [one for path in deeper for one in _own_sources(path)]
+        found += inside
+    return found
+
+
+def _own_sources(path: Path) -> list[Path]:
+    """`path` if it is a set, or the annotation files that it holds."""
+    if path.is_file() or _is_set(path) or is_mask_folder(path):
+        return [path]
+    files = [*path.glob("*.json"), *path.glob("annotations/*.json")]
+    return [
+        file
+        for file in sorted(files)
+        if not file.name.startswith(NO_OUTLINES) and is_coco(file)
+    ]
+
+
+def _name(source: Path) -> str:
+    return source.stem if source.is_file() else source.name
 
 
 def _is_set(folder: Path) -> bool:
@@ -169,6 +219,53 @@ def _is_set(folder: Path) -> bool:
         (folder / part / "images").is_dir() and (folder / part / "labels").is_dir()
         for part in (".", "train", "val")
     )
+
+
+def _find(
+    source: Path, split: Split, groups: Mapping[str, Mapping[str, str]]
+) -> ImageSet:
+    if source.is_file():
+        return _find_annotated(source, split)
+    if not _is_set(source):
+        return _find_masked(source, split)
+    return _find_set(source, split, groups.get(source.name, {}))
+
+
+def _find_annotated(file: Path, split: Split) -> ImageSet:
+    """The images of an annotation file."""
+    side = side_of(file.with_name(re.sub(r"\d+", "", file.stem)))
+    if side not in (None, split):
+        return ImageSet(file.stem, ())
+    indexed, problems = read_index(file)
+    items = [
+        Item(one.stem, one.image, file, annotations=one.annotations, group=one.stem)
+        for one in indexed
+    ]
+    if side is None:
+        items = _on_side(items, split)
+    return ImageSet(file.stem, tuple(items), tuple(problems))
+
+
+def _find_masked(folder: Path, split: Split) -> ImageSet:
+    """The images of a folder with one mask per image."""
+    side = side_of(folder)
+    if side not in (None, split):
+        return ImageSet(folder.name, ())
+    files, problems = find_masks(folder)
+    items = [
+        Item(one.stem, one.image, one.mask, one.coarse, one.stem, is_mask=True)
+        for one in files
+    ]
+    try:
+        names = listed(folder, split)
+    except (OSError, ValueError) as error:
+        msg = f"The list of {split} names in {folder} cannot be read ({error})."
+        raise InputError(msg) from error
+    if names is not None:
+        items = [item for item in items if item.stem in names]
+    elif side is None:
+        items = _on_side(items, split)
+    return ImageSet(folder.name, tuple(items), tuple(problems))
 
 
 def _find_set(folder: Path, split: Split, groups: Mapping[str, str]) -> ImageSet:
@@ -193,8 +290,7 @@ def _find_set(folder: Path, split: Split, groups: Mapping[str, str]) -> ImageSet
         if stem not in images
     ]
     if is_flat:
-        kept = _split_groups({item.group for item in items}, split)
-        items = [item for item in items if item.group in kept]
+        items = _on_side(items, split)
     return ImageSet(folder.name, tuple(items), tuple(problems))
 
 
@@ -214,6 +310,12 @@ def _by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
         else:
             found[path.stem] = path
     return found, problems
+
+
+def _on_side(items: list[Item], split: Split) -> list[Item]:
+    """Those of a set that is not split whose group falls on one side."""
+    kept = _split_groups({item.group for item in items}, split)
+    return [item for item in items if item.group in kept]
 
 
 def _split_groups(groups: set[str], split: Split) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,16 @@ class Pair:
     coarse: tuple[Labels, ...] = ()
 
 
-def read_sets(sets: Sequence[ImageSet]) -> list[tuple[str, list[Pair]]]:
+def read_sets(
+    sets: Sequence[ImageSet], told: set[str] | None = None
+) -> list[tuple[str, list[Pair]]]:
     """Read every pair of the sets; all bad ones are reported together.
+
+    Parameters
+    ----------
+    sets : sequence of ImageSet
+    told : set of str, optional
+        Problems that were reported before, which are not again; new ones are added.
 
     Returns
     -------
@@ -73,11 +82,14 @@ def read_sets(sets: Sequence[ImageSet]) -> list[tuple[str, list[Pair]]]:
                 problems.append(str(error))
         if pairs:
             read.append((one.name, pairs))
+    new = [text for text in problems if told is None or text not in told]
+    if told is not None:
+        told.update(new)
     if not read:
-        msg = f"No image with labels can be used. {report(problems)}"
-        raise InputError(msg)
-    if problems:
-        _LOG.warning("%s", report(problems))
+        msg = f"No image with labels can be used. {report(new) if new else ''}"
+        raise InputError(msg.strip())
+    if new:
+        _LOG.warning("%s", report(new))
     return read
 
 
@@ -89,12 +101,12 @@ def read_item(item: Item) -> list[Pair]:
     InputError
         If a file cannot be read, sizes differ, or there is no object.
     """
-    image, labels = read_image(item.image), read_labels(item.labels)
+    image, labels = read_image(item.image), read_truth(item)
     if not labels.any():
         msg = f"{item.labels} has no objects (all zero); draw some or remove the pair."
         raise InputError(msg)
     planes = _planes(image, labels, item)
-    coarse = [read_labels(path) for path in item.coarse]
+    coarse = [read_mask(p) if item.is_mask else read_labels(p) for p in item.coarse]
     for path, mask in zip(item.coarse, coarse, strict=True):
         if mask.shape != labels.shape:
             msg = (
@@ -114,6 +126,36 @@ def read_item(item: Item) -> list[Pair]:
         for index in np.ndindex(labels.shape[:-2])
         if labels[index].any()
     ]
+
+
+def read_truth(item: Item) -> npt.NDArray[Any]:
+    """The true labels of an item, (..., Y, X) integers or bool.
+
+    Raises
+    ------
+    InputError
+        If they cannot be read.
+    """
+    if item.annotations is not None:
+        return item.annotations.labels()
+    return read_mask(item.labels) if item.is_mask else read_labels(item.labels)
+
+
+def read_mask(path: Path) -> npt.NDArray[np.uint8]:
+    """A picture of one mask as labels, 1 where it is at least half bright.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    values = read_image(path)
+    if values.ndim == 3 and values.shape[-1] in (2, 3, 4):
+        values = values[..., 0]
+    white = 1.0
+    if values.dtype.kind in "iu" and int(values.max(initial=0)) > 1:
+        white = float(np.iinfo(values.dtype).max)
+    return (values.astype(np.float32) / white >= 0.5).astype(np.uint8)
 
 
 def to_rgb(image: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:

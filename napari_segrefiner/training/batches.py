@@ -10,7 +10,7 @@ import itertools
 import signal
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from napari_segrefiner.core.preprocessing import normalise
 
+if TYPE_CHECKING:
+    from napari_segrefiner.models.card import Normalisation
+
 #: Chance of each step index 0..5; the first step of inference, 5, decides most.
 INDEX_WEIGHTS = (0.10, 0.10, 0.10, 0.12, 0.18, 0.40)
+#: As published (SPEC 2.1).
+UNIFORM_WEIGHTS = (1 / 6,) * 6
 ALL_COARSE = len(INDEX_WEIGHTS) - 1
 
 PREFETCH = 4
@@ -66,17 +71,24 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Draws:
-    """How indices, own masks and hidden maps are drawn; names as in TrainOptions."""
+    """How indices, own masks and hidden maps are drawn; names as in TrainOptions.
+
+    ``rank`` of ``size`` processes makes the rank-th equal share of every batch.
+    """
 
     seed: int
     batch_size: int
     own_share: float
     own_after: int
     map_dropout: float
+    uniform_index: bool = False
+    normalisation: Normalisation = "window"
+    rank: int = 0
+    size: int = 1
 
 
 class TrainingBatches(Dataset[Batch]):
-    """Batch number i, which holds the samples i * N to i * N + N - 1."""
+    """Batch number i, of the samples i * N to i * N + N - 1, or a share of it."""
 
     def __init__(self, samples: SampleSource, draws: Draws) -> None:
         self.samples = samples
@@ -84,8 +96,10 @@ class TrainingBatches(Dataset[Batch]):
 
     def __getitem__(self, iteration: int) -> Batch:
         """Make batch number `iteration`."""
-        n = self.draws.batch_size
-        numbers = range(iteration * n, (iteration + 1) * n)
+        draws = self.draws
+        n = draws.batch_size // draws.size
+        first = iteration * draws.batch_size + draws.rank * n
+        numbers = range(first, first + n)
         images, fines, coarses = zip(*map(self.samples.sample, numbers), strict=True)
         side = fines[0].shape[0]
         noise = np.empty((n, 1, side, side), np.float32)
@@ -94,15 +108,14 @@ class TrainingBatches(Dataset[Batch]):
             rng = self._generator(number)
             chances[k] = rng.random(3)
             noise[k, 0] = rng.random((side, side), dtype=np.float32)
-        bounds = np.cumsum(INDEX_WEIGHTS)[:-1]
+        weights = UNIFORM_WEIGHTS if draws.uniform_index else INDEX_WEIGHTS
+        bounds = np.cumsum(weights)[:-1]
         index = np.searchsorted(bounds, chances[:, 0], side="right")
-        uses_own = iteration >= self.draws.own_after
-        is_own = (
-            uses_own & (index < ALL_COARSE) & (chances[:, 1] < self.draws.own_share)
-        )
-        map_scale = (chances[:, 2] >= self.draws.map_dropout).astype(np.float32)
+        uses_own = iteration >= draws.own_after
+        is_own = uses_own & (index < ALL_COARSE) & (chances[:, 1] < draws.own_share)
+        map_scale = (chances[:, 2] >= draws.map_dropout).astype(np.float32)
         return Batch(
-            image=normalise(torch.from_numpy(np.stack(images)), "window"),
+            image=normalise(torch.from_numpy(np.stack(images)), draws.normalisation),
             fine=torch.from_numpy(np.stack(fines)[:, None].astype(np.float32)),
             coarse=torch.from_numpy(np.stack(coarses)[:, None].astype(np.float32)),
             step_index=torch.from_numpy(index),
@@ -141,11 +154,14 @@ def iterate_batches(
         num_workers=workers,
         prefetch_factor=PREFETCH,
         timeout=PATIENCE,
-        worker_init_fn=_leave_interrupts_to_the_parent,
+        worker_init_fn=_leave_signals_to_the_parent,
         multiprocessing_context="spawn",
     )
     yield from loader
 
 
-def _leave_interrupts_to_the_parent(_: int) -> None:
+def _leave_signals_to_the_parent(_: int) -> None:
+    # A terminal, and torchrun, send them to the whole group of processes; workers end
+    # when the parent says so, or is gone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,8 +1,9 @@
 """What a running training tells: typed events, in the order in which they happen.
 
 ``TrainStarted``, then a ``Progress`` per iteration with a ``Validated`` and ``Saved``
-now and then, at the end ``TrainDone``. Closing the generator stops after a checkpoint.
-No torch here: docks and commands import this.
+now and then, at the end ``TrainDone``, or ``Stopped`` if that was asked for. Closing
+the generator stops as well, after a checkpoint. No torch here: docks and commands
+import this.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ class TrainStarted:
 
     ``sets`` are names of training sets; ``iteration`` is above 0 for a resumed run;
     ``iterations`` is 0 while it is not known (converted from minutes later).
+    ``processes`` learn together.
     """
 
     sets: tuple[str, ...]
@@ -24,6 +26,7 @@ class TrainStarted:
     iterations: int
     precision: str
     folder: Path
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -58,21 +61,33 @@ class Progress:
 
 @dataclass(frozen=True)
 class SetScore:
-    """Mean IoU of a set's validation windows: coarse, and after one and two steps."""
+    """Scores of a set's validation windows.
+
+    ``coarse``, ``one_step``, ``refined``: mean IoU of the coarse masks, after one step,
+    and after the steps that suit the model. ``worse``, ``better``: share of windows
+    whose IoU fell by more than .05, or rose by more than .02.
+    """
 
     name: str
     n_windows: int
     coarse: float
     one_step: float
-    two_steps: float
+    refined: float
+    worse: float
+    better: float
 
 
 @dataclass(frozen=True)
 class Validated:
-    """A validation is done; the last score, named ``mean``, is the mean over sets."""
+    """A validation is done; the last score, named ``mean``, is the mean over sets.
+
+    ``is_best``: it is the model that is kept, for now. At iteration 0 the model that
+    the run starts from is scored. Without validation data there are no scores.
+    """
 
     iteration: int
     scores: tuple[SetScore, ...]
+    is_best: bool
 
     @property
     def mean(self) -> SetScore:
@@ -89,10 +104,26 @@ class Saved:
 
 @dataclass(frozen=True)
 class TrainDone:
-    """The planned iterations are done; `model` is the file to refine with."""
+    """The training is complete.
+
+    ``model`` is the file to refine with, ``name`` its name in the user's catalogue,
+    empty if it was not put there. ``best_iteration`` made it; 0: no validation was
+    better than the model that the run started from. ``is_early``: validations had
+    stopped to get better.
+    """
 
     iterations: int
     model: Path
+    name: str
+    best_iteration: int
+    is_early: bool
 
 
-Event = TrainStarted | Progress | Validated | Saved | TrainDone
+@dataclass(frozen=True)
+class Stopped:
+    """The training was asked to stop and has saved its state; it can be resumed."""
+
+    iteration: int
+
+
+Event = TrainStarted | Progress | Validated | Saved | TrainDone | Stopped

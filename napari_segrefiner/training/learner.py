@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from napari_segrefiner.diffusion import KEEP_FINE, forward_sample
 from napari_segrefiner.training.batches import ALL_COARSE, Batch
+from napari_segrefiner.training.distributed import Team
 from napari_segrefiner.training.losses import losses, mask_iou
 
 if TYPE_CHECKING:
     from napari_segrefiner.network import DenoisingUNet
 
 Arithmetic = Literal["float32", "bfloat16"]
+
+#: Of the learning rate at each milestone (SPEC 2.3).
+MILESTONE_FACTOR = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,11 @@ class Learner:
         As in TrainOptions.
     precision : {"float32", "bfloat16"}
         Arithmetic of the network; weights, losses and optimiser are float32.
+    at_once : int
+        Samples in memory at once; the gradients of a batch's parts are added up. 0:
+        all.
+    team : Team, optional
+        Processes that learn together, each from its own equal share of every batch.
     """
 
     def __init__(
@@ -63,11 +75,19 @@ class Learner:
         clip: float,
         ema: float,
         precision: Arithmetic,
+        at_once: int = 0,
+        team: Team | None = None,
     ) -> None:
         self.network = network.train()
         # The stubs of torch know this call only by keyword, without a memory format.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.mean_network = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.mean_network = self.network
+        if ema:
+            self.mean_network = copy.deepcopy(self.network).eval()
+            self.mean_network.requires_grad_(False)
+        self.team = team or Team(0, 1, self.device)
+        self.trained = self.team.join(self.network)
+        self.at_once = at_once
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), weight_decay=weight_decay, fused=True
         )
@@ -99,19 +119,60 @@ class Learner:
         learning_rate : float
         """
         batch = Batch(*(part.to(self.device) for part in batch))
-        mask = self.masks_at_index(batch)
-        logits = self.predict(self.network, batch, mask, batch.step_index)
-        loss = losses(logits, batch.fine)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()  # type: ignore[no-untyped-call]
+        figures = self._add_gradients(batch)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
-        result = self._figures(loss.bce, loss.texture, norm, logits.detach(), batch)
+        bce, texture, iou, coarse_iou, share = self.team.mean(figures).tolist()
+        result = StepResult(
+            bce=bce,
+            texture=texture,
+            gradient=norm.item(),
+            iou=iou / share if share else math.nan,
+            coarse_iou=coarse_iou / share if share else math.nan,
+        )
         if result.is_finite:
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate
             self.optimizer.step()
             self._update_mean(iteration)
         return result
+
+    def _add_gradients(self, batch: Batch) -> Tensor:
+        """Gradients of the batch's mean loss, part by part; returns its figures.
+
+        Returns
+        -------
+        (5,) float32 tensor
+            BCE and texture loss; over the samples at the all-coarse step, the sums of
+            IoU and coarse IoU, and their number; all divided by the batch's size.
+        """
+        n = len(batch.fine)
+        size = self.at_once or n
+        figures = torch.zeros(5, device=self.device)
+        for first in range(0, n, size):
+            part = Batch(*(tensor[first : first + size] for tensor in batch))
+            share = len(part.fine) / n
+            is_last = first + size >= n
+            with contextlib.nullcontext() if is_last else self._unsynchronised():
+                logits = self._logits(part)
+                loss = losses(logits, part.fine)
+                (loss.total * share).backward()  # type: ignore[no-untyped-call]
+            with torch.no_grad():
+                figures[0] += loss.bce * share
+                figures[1] += loss.texture * share
+                figures[2:] += _overlaps(logits.detach(), part) / n
+        return figures
+
+    def _logits(self, part: Batch) -> Tensor:
+        """Logits of the network that learns."""
+        mask = self.masks_at_index(part)
+        return self.predict(self.trained, part, mask, part.step_index)
+
+    def _unsynchronised(self) -> contextlib.AbstractContextManager[None]:
+        """Where gradients stay in this process, to be averaged with later ones."""
+        if isinstance(self.trained, DistributedDataParallel):
+            return self.trained.no_sync()
+        return contextlib.nullcontext()
 
     @torch.no_grad()
     def masks_at_index(self, batch: Batch) -> Tensor:
@@ -136,7 +197,7 @@ class Learner:
         return mask
 
     def predict(
-        self, network: DenoisingUNet, batch: Batch, mask: Tensor, index: Tensor
+        self, network: nn.Module, batch: Batch, mask: Tensor, index: Tensor
     ) -> Tensor:
         """Logits (N, 1, S, S) float32 of `network` for the images and `mask`."""
         x = torch.cat([batch.image, mask], dim=1)
@@ -149,26 +210,39 @@ class Learner:
 
     @torch.no_grad()
     def _update_mean(self, iteration: int) -> None:
+        if self.mean_network is self.network:
+            return
         memory = min(self.ema, (1 + iteration) / (10 + iteration))
         means: list[Tensor] = list(self.mean_network.parameters())
         weights: list[Tensor] = list(self.network.parameters())
         torch._foreach_lerp_(means, weights, 1 - memory)
 
-    @staticmethod
-    def _figures(
-        bce: Tensor, texture: Tensor, norm: Tensor, logits: Tensor, batch: Batch
-    ) -> StepResult:
-        first = batch.step_index == ALL_COARSE
-        fine = batch.fine[first] > 0
-        iou = mask_iou(logits[first] >= 0, fine).mean().item()
-        coarse_iou = mask_iou(batch.coarse[first] > 0, fine).mean().item()
-        return StepResult(bce.item(), texture.item(), norm.item(), iou, coarse_iou)
+
+def _overlaps(logits: Tensor, batch: Batch) -> Tensor:
+    """Sums of IoU and coarse IoU over samples at the all-coarse step; their number."""
+    first = batch.step_index == ALL_COARSE
+    fine = batch.fine[first] > 0
+    return torch.stack(
+        [
+            mask_iou(logits[first] >= 0, fine).sum(),
+            mask_iou(batch.coarse[first] > 0, fine).sum(),
+            first.sum(),
+        ]
+    )
 
 
 def rate_at(
-    iteration: int, iterations: int, *, highest: float, final: float, warm_up: int
+    iteration: int,
+    iterations: int,
+    *,
+    highest: float,
+    final: float,
+    warm_up: int,
+    milestones: Sequence[int] = (),
 ) -> float:
     """Learning rate of an iteration: linear warm-up, then a cosine down to the end.
+
+    With milestones, it halves at each of them instead.
 
     Parameters
     ----------
@@ -180,25 +254,42 @@ def rate_at(
     final : float
         Rate at the end, as a share of `highest`.
     warm_up : int
+    milestones : sequence of int
+        Iterations, counted from 0, that are the first with half the rate.
 
     Examples
     --------
+    >>> [rate_at(i, 9, highest=1.0, final=0, warm_up=0, milestones=[3]) for i in (2, 3)]
+    [1.0, 0.5]
     >>> [rate_at(i, 101, highest=1.0, final=0.0, warm_up=1) for i in (0, 51, 101)]
     [1.0, 0.5, 0.0]
     """
     if iteration < warm_up:
         return highest * (iteration + 1) / warm_up
+    if milestones:
+        passed = sum(iteration >= milestone for milestone in milestones)
+        return float(highest * MILESTONE_FACTOR**passed)
     if not iterations:
         return highest
     done = min((iteration - warm_up) / max(iterations - warm_up, 1), 1.0)
     return highest * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def measure_precision(network: DenoisingUNet, batch: Batch) -> Arithmetic:
+def measure_precision(
+    network: DenoisingUNet, batch: Batch, at_once: int = 0
+) -> Arithmetic:
     """Which arithmetic trains this network faster here, by a few trial steps.
 
-    The network itself is left as it is.
+    Parameters
+    ----------
+    network : DenoisingUNet
+        Is left as it is.
+    batch : Batch
+    at_once : int
+        Only so many samples are tried; 0: all.
     """
+    if at_once:
+        batch = Batch(*(part[:at_once] for part in batch))
     seconds: dict[Arithmetic, float] = {}
     for precision in ("float32", "bfloat16"):
         trial = Learner(

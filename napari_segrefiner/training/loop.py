@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_segrefiner.core.device import choose_device
 from napari_segrefiner.errors import (
     CollapseError,
     DeviceError,
-    InputError,
-    OptionError,
     SegRefinerError,
 )
 from napari_segrefiner.io.datasets import find_sets
-from napari_segrefiner.models.card import ModelCard
-from napari_segrefiner.models.catalogue import load_model
-from napari_segrefiner.network import DenoisingUNet
-from napari_segrefiner.network_config import SMALL
+from napari_segrefiner.train_options import NONE, TrainOptions, known
 from napari_segrefiner.training.batches import (
     Draws,
     TrainingBatches,
     iterate_batches,
 )
+from napari_segrefiner.training.distributed import Team, assembled
 from napari_segrefiner.training.events import (
     Event,
+    Progress,
     Saved,
+    Stopped,
     TrainDone,
     TrainStarted,
-    Validated,
 )
+from napari_segrefiner.training.finish import install_best
+from napari_segrefiner.training.judge import Judge
 from napari_segrefiner.training.learner import (
     Arithmetic,
     Learner,
     measure_precision,
     rate_at,
 )
-from napari_segrefiner.training.progress import Clock, Recorder
+from napari_segrefiner.training.progress import MEASURED, Clock, Recorder
 from napari_segrefiner.training.run_state import (
     LOG,
     VALIDATION,
@@ -49,40 +46,44 @@ from napari_segrefiner.training.run_state import (
     RunConfig,
     RunFolder,
 )
-from napari_segrefiner.training.samples import SampleOptions, Samples
-from napari_segrefiner.training.validate import Windows, draw_windows, validate
+from napari_segrefiner.training.sources import count_workers, training_samples
+from napari_segrefiner.training.sources import validation_windows as windows_of
+from napari_segrefiner.training.start import start
 
 if TYPE_CHECKING:
-    from napari_segrefiner.options import TrainOptions
-
-T = TypeVar("T")
+    from napari_segrefiner.network import DenoisingUNet
+    from napari_segrefiner.training.sources import CountedSource
 
 _LOG = logging.getLogger(__name__)
 
-#: ``init`` that stands for fresh weights.
-FRESH = "none"
-#: A validation this much lower than the best one (IoU) does not replace the kept model.
-SCORE_NOISE = 0.005
-#: Seed of validation windows: the same in every run, other than any training's.
-VALIDATION_SEED = 715_517
-
 
 def train(
-    data: Path, folder: Path, options: TrainOptions, *, resume: bool = False
+    data: Path,
+    folder: Path,
+    options: TrainOptions,
+    *,
+    resume: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Generator[Event, None, None]:
     """Train a model; drain the generator to the end, or close it to stop.
+
+    Under torchrun, every process calls this with the same arguments, and they train one
+    network together.
 
     Parameters
     ----------
     data : Path
-        Folder with one or several sets, see :func:`napari_segrefiner.io.datasets`.
+        Data set or sets, see :func:`napari_segrefiner.io.datasets.find_sets`.
     folder : Path
-        Run folder: checkpoint, log, and the model so far.
+        Run folder: checkpoint, log, curves, pictures, and the model so far.
     options : TrainOptions
         When a run is resumed, its stored options hold; of these only ``iterations``,
-        ``workers``, ``threads``, ``device`` and ``checkpoint_minutes`` count.
+        ``workers``, ``threads``, ``device`` and ``checkpoint_minutes`` may differ.
     resume : bool
         Continue the run in `folder`; an empty one starts.
+    should_stop : callable
+        Asked after every iteration; when it says True, the run saves its state and
+        ends. With several processes this is the way to stop, as they have to agree.
 
     Yields
     ------
@@ -94,235 +95,219 @@ def train(
     InputError
         If the data, or the folder, cannot be used.
     OptionError
-        If the folder holds a run and `resume` is False.
+        If the folder holds a run and `resume` is False, or options contradict each
+        other or the run.
     CollapseError
         If the loss is not finite or the predictions are dead; the checkpoint stays.
     DeviceError
         If the device is missing or out of memory.
     """
-    run = RunFolder(folder)
-    config, network = _prepare(run, data, options, resume)
-    counters = run.read_counters() if run.has_state else Counters()
-    if resume and options.iterations is not None:
-        counters.iterations = options.iterations
-    if counters.is_finished:
-        yield TrainDone(counters.iterations, run.best)
-        return
-    try:
-        yield from _run(run, data, config.options, network, counters)
-    except torch.OutOfMemoryError as error:
-        message = "The device is out of memory; choose a smaller --batch-size."
-        raise DeviceError(message) from error
-    except RuntimeError as error:
-        message = (
-            f"The training stopped: {error}. Its last checkpoint is kept; continue "
-            "with --resume, with --workers 0 if a worker process has ended."
-        )
-        raise SegRefinerError(message) from error
-
-
-def _prepare(
-    run: RunFolder, data: Path, options: TrainOptions, resume: bool
-) -> tuple[RunConfig, DenoisingUNet]:
-    """Read or write the run's configuration; the network has its first weights."""
-    if run.is_used and not resume:
-        message = (
-            f"{run.path} holds a training already; continue it with --resume, or "
-            "choose another folder."
-        )
-        raise OptionError(message)
-    if run.has_state:
-        config = run.read_config()
-        kept = {
-            name: getattr(options, name)
-            for name in ("workers", "threads", "device", "checkpoint_minutes")
-        }
-        stored = dataclasses.replace(config.options, **kept)
-        config = dataclasses.replace(config, options=stored)
-        return config, DenoisingUNet(config.network)
-    options = options.resolved()
-    network = _first_network(options)
-    config = RunConfig(str(data.resolve()), options, network.config)
-    run.write_config(config)
-    return config, network
-
-
-def _first_network(options: TrainOptions) -> DenoisingUNet:
-    """Fresh weights from the seed, or those of the model to start from."""
-    if options.init not in (None, FRESH):
-        return load_model(options.init).network.requires_grad_(True)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
-        return DenoisingUNet(SMALL)
-
-
-def _run(
-    run: RunFolder,
-    data: Path,
-    options: TrainOptions,
-    network: DenoisingUNet,
-    counters: Counters,
-) -> Generator[Event, None, None]:
-    """The training itself, from `counters` on."""
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    network.to(choose_device(options.device))
-    samples = Samples(
-        find_sets(data, "train", options.exclude),
-        seed=options.seed,
-        window=options.window,
-    )
-    batches = TrainingBatches(samples, _draws(options))
-    checks = _validation_sets(data, options)
-    if counters.precision is None:
-        counters.precision = _precision(options, network, batches)
-    learner = Learner(
-        network,
-        weight_decay=options.weight_decay,
-        clip=options.clip,
-        ema=options.ema,
-        precision=counters.precision,
-    )
-    if run.has_state:
-        counters = dataclasses.replace(
-            run.restore(learner), iterations=counters.iterations
-        )
-        for name in (LOG, VALIDATION):
-            run.trim(name, counters.iteration)
-    elif not options.minutes:
-        counters.iterations = _known(options.iterations)
-    yield TrainStarted(
-        sets=tuple(name for name, _ in samples.sets),
-        iteration=counters.iteration,
-        iterations=counters.iterations,
-        precision=learner.precision,
-        folder=run.path,
-    )
-    recorder = Recorder(run)
-    clock = Clock(counters, options.checkpoint_minutes)
-    stream = iterate_batches(batches, counters.iteration, options.workers)
-    is_sound = True
-    try:
-        while not counters.is_finished:
-            batch = next(stream)
-            rate = rate_at(
-                counters.iteration,
-                counters.iterations,
-                highest=_known(options.learning_rate),
-                final=options.final_rate,
-                warm_up=_known(options.warm_up),
+    with assembled(options.device) as team:
+        run = RunFolder(folder, writes=team.is_first)
+        config, network = start(run, data, options, resume=resume, team=team)
+        counters = run.read_counters() if run.has_state else Counters()
+        if resume and options.iterations is not None:
+            counters.iterations = options.iterations
+        if counters.is_finished:
+            yield TrainDone(
+                counters.iteration, run.best, "", counters.best_iteration, False
             )
-            result = learner.learn(batch, counters.iteration, rate)
-            is_sound = recorder.is_sound(result)
-            if not is_sound:
-                raise CollapseError(recorder.complaint(run.path))
-            counters.iteration += 1
-            clock.tick(options.minutes)
-            yield recorder.progress(result, counters, rate, clock)
-            is_time = counters.iteration % options.validate_every == 0
-            is_validated = is_time or counters.is_finished
-            if is_validated:
-                yield _validate(run, learner, checks, counters, options)
-            if is_validated or clock.is_checkpoint_due():
-                recorder.write_row()
-                run.save(learner, counters)
-                yield Saved(counters.iteration)
-    finally:
-        stream.close()
-        if is_sound:
-            # Also where the generator is closed: that is how a training is stopped.
-            recorder.write_row()
-            run.save(learner, counters)
-            if not run.best.exists():
-                run.save_best(learner, _card(run, options, learner, counters))
-    yield TrainDone(counters.iterations, run.best)
+            return
+        training = _Training(run, config, data, network, counters, team, should_stop)
+        try:
+            yield from training.events()
+        except torch.OutOfMemoryError as error:
+            message = (
+                "The device is out of memory; choose a smaller --at-once, which "
+                "changes no result, or a smaller --batch-size."
+            )
+            raise DeviceError(message) from error
+        except RuntimeError as error:
+            message = (
+                f"The training stopped: {error}. Its last checkpoint is kept; continue "
+                "with --resume, with --workers 0 if a worker process has ended."
+            )
+            raise SegRefinerError(message) from error
 
 
-def _validate(
-    run: RunFolder,
-    learner: Learner,
-    checks: list[Windows],
-    counters: Counters,
-    options: TrainOptions,
-) -> Validated:
-    """Score the mean network, keep it as the model unless it got clearly worse."""
+class _Training:
+    """One run between its start and its end."""
 
-    def network(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(
-            x.device.type, torch.bfloat16, enabled=learner.precision == "bfloat16"
-        ):
-            logits: torch.Tensor = learner.mean_network(x, index)
-        return logits.float()
+    def __init__(
+        self,
+        run: RunFolder,
+        config: RunConfig,
+        data: Path,
+        network: DenoisingUNet,
+        counters: Counters,
+        team: Team,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.run = run
+        self.config = config
+        self.options = config.options
+        self.data = data
+        self.network = network
+        self.counters = counters
+        self.team = team
+        self.should_stop = should_stop
+        self.is_sound = True
 
-    scores = validate(network, checks, device=learner.device)
-    for score in scores:
-        row = {"iteration": counters.iteration, **dataclasses.asdict(score)}
-        run.append(VALIDATION, row)
-    reached = (scores[-1].one_step + scores[-1].two_steps) / 2 if scores else 0.0
-    if reached >= counters.best_score - SCORE_NOISE:
-        counters.best_score = max(reached, counters.best_score)
-        run.save_best(learner, _card(run, options, learner, counters))
-    return Validated(counters.iteration, scores)
-
-
-def _known(value: T | None) -> T:
-    """A resolved option."""
-    if value is None:
-        message = "The options are not resolved; call TrainOptions.resolved() first."
-        raise OptionError(message)
-    return value
-
-
-def _draws(options: TrainOptions) -> Draws:
-    return Draws(
-        seed=options.seed,
-        batch_size=options.batch_size,
-        own_share=options.own_share,
-        own_after=_known(options.own_after),
-        map_dropout=options.map_dropout,
-    )
-
-
-def _validation_sets(data: Path, options: TrainOptions) -> list[Windows]:
-    """Fixed windows of every set's validation side, left-out sets included."""
-    if not options.validation_windows:
-        return []
-    try:
-        found = find_sets(data, "val")
-    except InputError as error:
-        _LOG.warning("The training goes without validation: %s", error)
-        return []
-    n = max(1, options.validation_windows // len(found))
-    only_real = SampleOptions(composite_share=0.0)
-    return [
-        draw_windows(
-            one.name,
-            Samples(
-                [one], seed=VALIDATION_SEED, window=options.window, options=only_real
-            ),
-            n,
-            VALIDATION_SEED,
+    def events(self) -> Generator[Event, None, None]:
+        """The run itself, from its counters on."""
+        options, counters, run = self.options, self.counters, self.run
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        clock = Clock(counters, options.checkpoint_minutes)
+        train_sets = find_sets(self.data, "train", options.exclude)
+        told: set[str] = set()
+        samples = training_samples(train_sets, options, told)
+        batches = TrainingBatches(samples, self._draws())
+        windows = windows_of(self.data, self.config, told) if run.writes else []
+        learner = self._learner(batches)
+        judge = Judge(run, self.config, windows, _facts(self.data, samples, options))
+        self._restore(learner)
+        yield TrainStarted(
+            sets=samples.names,
+            iteration=counters.iteration,
+            iterations=counters.iterations,
+            precision=learner.precision,
+            folder=run.path,
+            processes=self.team.size,
         )
-        for one in found
-    ]
+        if not counters.iteration and windows and options.init != NONE:
+            yield judge.judge(learner, counters)
+        clock.begin()
+        recorder = Recorder(run)
+        workers = count_workers(known(options.workers), self.team)
+        stream = iterate_batches(batches, counters.iteration, workers)
+        is_early = False
+        try:
+            while not counters.is_finished and not is_early:
+                yield self._learn(learner, next(stream), recorder, clock)
+                is_stopped = self.team.any(self.should_stop())
+                is_time = counters.iteration % known(options.validate_every) == 0
+                is_validated = is_time or counters.is_finished
+                if is_validated:
+                    yield judge.judge(learner, counters)
+                    is_early = bool(self.team.agree(judge.has_enough(counters)))
+                if counters.iteration in known(options.keep):
+                    card = judge.card(learner, counters)
+                    run.keep(learner, card, counters.iteration)
+                if is_validated or clock.is_checkpoint_due():
+                    recorder.write_row()
+                    run.save(learner, counters)
+                    judge.draw(counters)
+                    yield Saved(counters.iteration)
+                if is_stopped and not counters.is_finished:
+                    yield Stopped(counters.iteration)
+                    return
+        finally:
+            stream.close()
+            if self.is_sound:
+                self._save(learner, judge, recorder, is_early=is_early)
+        name = install_best(run, self.config, counters)
+        yield TrainDone(
+            counters.iteration, run.best, name, counters.best_iteration, is_early
+        )
+
+    def _learn(
+        self, learner: Learner, batch: Any, recorder: Recorder, clock: Clock
+    ) -> Progress:
+        """One iteration."""
+        options, counters = self.options, self.counters
+        rate = rate_at(
+            counters.iteration,
+            counters.iterations,
+            highest=known(options.learning_rate),
+            final=known(options.final_rate),
+            warm_up=known(options.warm_up),
+            milestones=known(options.milestones),
+        )
+        result = learner.learn(batch, counters.iteration, rate)
+        self.is_sound = recorder.is_sound(result)
+        if not self.is_sound:
+            raise CollapseError(recorder.complaint(self.run.path))
+        counters.iteration += 1
+        clock.tick()
+        if not counters.iterations and counters.iteration >= MEASURED:
+            fitting = clock.iterations_in(
+                known(options.minutes), known(options.iterations)
+            )
+            counters.iterations = int(self.team.agree(fitting))
+        return recorder.progress(result, counters, rate, clock)
+
+    def _save(
+        self, learner: Learner, judge: Judge, recorder: Recorder, *, is_early: bool
+    ) -> None:
+        """Leave a folder that can be read and resumed, however the run has ended."""
+        run, counters = self.run, self.counters
+        recorder.write_row()
+        if is_early:
+            counters.iterations = counters.iteration
+        if counters.best_iteration < 0:
+            # Stopped before the first validation: better this model than none.
+            run.save_best(learner, judge.card(learner, counters))
+        run.save(learner, counters)
+        judge.draw(counters)
+
+    def _learner(self, batches: TrainingBatches) -> Learner:
+        options, counters = self.options, self.counters
+        self.network.to(self.team.device)
+        if counters.precision is None:
+            counters.precision = self._precision(batches)
+        return Learner(
+            self.network,
+            weight_decay=known(options.weight_decay),
+            clip=known(options.clip),
+            ema=known(options.ema),
+            precision=counters.precision,
+            at_once=known(options.at_once),
+            team=self.team,
+        )
+
+    def _restore(self, learner: Learner) -> None:
+        """Continue from the checkpoint, or begin."""
+        run, counters = self.run, self.counters
+        if run.has_state:
+            run.restore(learner)
+            for name in (LOG, VALIDATION):
+                run.trim(name, counters.iteration)
+        elif not self.options.minutes or known(self.options.iterations) <= MEASURED:
+            counters.iterations = known(self.options.iterations)
+        self.team.wait()
+
+    def _precision(self, batches: TrainingBatches) -> Arithmetic:
+        wanted = known(self.options.precision)
+        if wanted != "auto":
+            return "bfloat16" if wanted == "bfloat16" else "float32"
+        found: Arithmetic = "float32"
+        if self.team.is_first:
+            at_once = known(self.options.at_once)
+            found = measure_precision(self.network, batches[0], at_once)
+        is_half = self.team.agree(float(found == "bfloat16"))
+        return "bfloat16" if is_half else "float32"
+
+    def _draws(self) -> Draws:
+        options, team = self.options, self.team
+        team.share(known(options.batch_size))
+        return Draws(
+            seed=options.seed,
+            batch_size=known(options.batch_size),
+            own_share=known(options.own_share),
+            own_after=known(options.own_after),
+            map_dropout=known(options.map_dropout),
+            uniform_index=known(options.uniform_index),
+            normalisation=self.config.card.normalisation,
+            rank=team.rank,
+            size=team.size,
+        )
 
 
-def _precision(
-    options: TrainOptions, network: DenoisingUNet, batches: TrainingBatches
-) -> Arithmetic:
-    if options.precision == "auto":
-        return measure_precision(network, batches[0])
-    return options.precision
-
-
-def _card(
-    run: RunFolder, options: TrainOptions, learner: Learner, counters: Counters
-) -> ModelCard:
-    """Facts of the model as far as the training knows them."""
-    return ModelCard(
-        name=run.path.resolve().name,
-        description="Trained by napari-segrefiner train.",
-        licence="As its training data allow.",
-        network=learner.network.config,
-        recipe={**dataclasses.asdict(options), **dataclasses.asdict(counters)},
-    )
+def _facts(data: Path, samples: CountedSource, options: TrainOptions) -> dict[str, Any]:
+    """What the card says about the data: names and numbers, no paths."""
+    return {
+        "name": data.resolve().name,
+        "sets": samples.counts,
+        "left_out": list(options.exclude),
+    }

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Iterations after which ``minutes`` are converted into iterations.
 MEASURED = 50
+#: Share of ``minutes`` that iterations get; the rest is for validation and saving.
+FOR_ITERATIONS = 0.93
 #: Iterations that a row of the log covers; fewer before a checkpoint.
 LOG_EVERY = 20
 #: Seconds from the start to the first checkpoint.
@@ -38,16 +40,20 @@ class Clock:
         self.checkpoint_seconds = checkpoint_minutes * 60
         self.next_save = self.last + min(FIRST_CHECKPOINT, self.checkpoint_seconds)
 
-    def tick(self, minutes: float) -> None:
-        """An iteration is done; after the first ones `minutes` become iterations."""
-        now = time.monotonic()
-        counters = self.counters
-        counters.seconds += now - self.last
-        self.last = now
-        if minutes and not counters.iterations and counters.iteration >= MEASURED:
-            counters.iterations = max(
-                counters.iteration, int(minutes * 60 / self._per_iteration())
-            )
+    def begin(self) -> None:
+        """Everything is prepared: what follows are iterations."""
+        self._pass()
+        self.first_seconds = self.counters.seconds
+
+    def tick(self) -> None:
+        """An iteration is done."""
+        self._pass()
+
+    def iterations_in(self, minutes: float, most: int) -> int:
+        """How many iterations fit into the run's whole time, `most` at most."""
+        left = minutes * 60 * FOR_ITERATIONS - self.counters.seconds
+        more = max(0, int(left / max(self._per_iteration(), 1e-9)))
+        return min(self.counters.iteration + more, most)
 
     def remaining(self) -> float:
         """Expected seconds to the end; NaN while not known."""
@@ -61,6 +67,11 @@ class Clock:
             return False
         self.next_save = now + self.checkpoint_seconds
         return True
+
+    def _pass(self) -> None:
+        now = time.monotonic()
+        self.counters.seconds += now - self.last
+        self.last = now
 
     def _per_iteration(self) -> float:
         done = self.counters.iteration - self.first_iteration

@@ -20,13 +20,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from napari_segrefiner.errors import InputError
+from napari_segrefiner.errors import InputError, ModelError
+from napari_segrefiner.models.card import ModelCard
 from napari_segrefiner.models.checkpoint import save_model
 from napari_segrefiner.network_config import NetworkConfig
-from napari_segrefiner.options import TrainOptions
+from napari_segrefiner.train_options import TrainOptions
 
 if TYPE_CHECKING:
-    from napari_segrefiner.models.card import ModelCard
     from napari_segrefiner.training.learner import Arithmetic, Learner
 
 CONFIG = "config.json"
@@ -34,6 +34,7 @@ STATE = "state.safetensors"
 LOG = "log.csv"
 VALIDATION = "validation.csv"
 BEST = "best.safetensors"
+KEPT = "kept"
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -43,7 +44,10 @@ class Counters:
     """Scalars of a run.
 
     ``iteration``: done so far. ``iterations``: planned, 0 while not known. ``seconds``
-    spent. ``precision`` once chosen. ``best_score``: validation of the kept model.
+    spent. ``precision`` once chosen. Of the model in ``best.safetensors``:
+    ``best_score`` and ``best_worse``, its validation (IoU, share of windows made
+    worse), and ``best_iteration``, -1 while there is none. ``highest``: the highest
+    score ever. ``stale``: validations since it was reached.
     """
 
     iteration: int = 0
@@ -51,6 +55,10 @@ class Counters:
     seconds: float = 0.0
     precision: Arithmetic | None = None
     best_score: float = 0.0
+    best_worse: float = 1.0
+    best_iteration: int = -1
+    highest: float = 0.0
+    stale: int = 0
 
     @property
     def is_finished(self) -> bool:
@@ -60,11 +68,16 @@ class Counters:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a run was started with."""
+    """What a run was started with.
+
+    ``card`` holds what is known of the model before it is trained; ``run_id`` tells a
+    model of this run from others of its name.
+    """
 
     data: str
     options: TrainOptions
-    network: NetworkConfig
+    card: ModelCard
+    run_id: str = ""
 
 
 class RunFolder:
@@ -74,10 +87,13 @@ class RunFolder:
     ----------
     path : Path
         Need not exist.
+    writes : bool
+        False in all but the first of several processes: nothing is written then.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
         self.path = path
+        self.writes = writes
 
     @property
     def best(self) -> Path:
@@ -96,6 +112,8 @@ class RunFolder:
 
     def write_config(self, config: RunConfig) -> None:
         """Make the folder and store what the run was started with."""
+        if not self.writes:
+            return
         text = json.dumps(dataclasses.asdict(config), indent=1)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -118,22 +136,36 @@ class RunFolder:
             entries = json.loads(path.read_text(encoding="utf-8"))
             return RunConfig(
                 data=entries["data"],
-                options=TrainOptions(**_tuples(entries["options"])),
-                network=NetworkConfig(**_tuples(entries["network"])),
+                # Options that are younger than the file come from its preset.
+                options=TrainOptions(**_tuples(entries["options"])).resolved(),
+                card=self._read_card(entries),
+                run_id=entries.get("run_id", ""),
             )
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, ModelError) as error:
             message = (
                 f"{path} is not the configuration of a training ({error}); start a new "
                 "run in another folder."
             )
             raise InputError(message) from error
 
+    def _read_card(self, entries: dict[str, Any]) -> ModelCard:
+        if "card" in entries:
+            return ModelCard.from_json(json.dumps(entries["card"]))
+        # A run of the first version, which knew one kind of card.
+        return ModelCard(
+            name=self.path.resolve().name,
+            description="Trained by napari-segrefiner train.",
+            licence="As its training data allow.",
+            network=NetworkConfig(**_tuples(entries["network"])),
+        )
+
     def save(self, learner: Learner, counters: Counters) -> None:
         """Write the checkpoint: weights, their mean, moments and counters."""
-        tensors = {
-            **_named("network", learner.network.state_dict()),
-            **_named("mean", learner.mean_network.state_dict()),
-        }
+        if not self.writes:
+            return
+        tensors = _named("network", learner.network.state_dict())
+        if learner.mean_network is not learner.network:
+            tensors |= _named("mean", learner.mean_network.state_dict())
         for name, parameter in learner.network.named_parameters():
             moments = learner.optimizer.state.get(parameter, {})
             tensors |= {
@@ -168,7 +200,8 @@ class RunFolder:
             with safe_open(self.path / STATE, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             learner.network.load_state_dict(_part("network", tensors))
-            learner.mean_network.load_state_dict(_part("mean", tensors))
+            if learner.mean_network is not learner.network:
+                learner.mean_network.load_state_dict(_part("mean", tensors))
         except (OSError, SafetensorError, RuntimeError) as error:
             raise self._damaged(error) from error
         moments = {key: _part(key, tensors) for key in MOMENTS}
@@ -187,19 +220,46 @@ class RunFolder:
 
     def save_best(self, learner: Learner, card: ModelCard) -> None:
         """Write the mean network as the model to refine with."""
+        self._save_model(self.best, learner, card, half=True)
+
+    def keep(self, learner: Learner, card: ModelCard, iteration: int) -> None:
+        """Write the mean network in full precision, to stay for good."""
+        path = self.path / KEPT / f"{iteration}.safetensors"
+        self._save_model(path, learner, card, half=False)
+
+    def kept(self) -> list[Path]:
+        """The models that stay for good, by iteration."""
+        found = (self.path / KEPT).glob("*.safetensors")
+        numbered = [path for path in found if path.stem.isdigit()]
+        return sorted(numbered, key=lambda path: int(path.stem))
+
+    def _save_model(
+        self, path: Path, learner: Learner, card: ModelCard, *, half: bool
+    ) -> None:
+        if not self.writes:
+            return
         try:
-            save_model(self.best, learner.mean_network.state_dict(), card)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_model(path, learner.mean_network.state_dict(), card, half=half)
         except (OSError, SafetensorError) as error:
             raise self._unwritable(error) from error
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         """Add a row to a CSV file, with a header if it is new."""
+        if not self.writes:
+            return
         path = self.path / name
         try:
-            is_new = not path.exists()
+            columns = self._columns(name)
+            if columns and columns != list(row):
+                # Written by another version; what it did not know stays empty.
+                self._rewrite(
+                    name, self.rows(name), list(dict(row) | dict.fromkeys(columns))
+                )
+                columns = self._columns(name)
             with path.open("a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(row))
-                if is_new:
+                writer = csv.DictWriter(file, columns or list(row))
+                if not columns:
                     writer.writeheader()
                 writer.writerow(row)
         except OSError as error:
@@ -207,19 +267,39 @@ class RunFolder:
 
     def trim(self, name: str, iteration: int) -> None:
         """Drop rows of a CSV file beyond `iteration`: they will be written again."""
+        columns = self._columns(name)
+        if not columns or not self.writes:
+            return
+        rows = [row for row in self.rows(name) if _is_up_to(row, iteration)]
+        try:
+            self._rewrite(name, rows, columns)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The rows of a CSV file; none if it is not there."""
         path = self.path / name
         if not path.exists():
-            return
+            return []
         with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            rows = [row for row in reader if _is_up_to(row, iteration)]
-            columns = reader.fieldnames or ()
-        part = path.with_name(name + ".part")
+            return list(csv.DictReader(file))
+
+    def _columns(self, name: str) -> list[str]:
+        path = self.path / name
+        if not path.exists():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return next(csv.reader(file), [])
+
+    def _rewrite(
+        self, name: str, rows: list[dict[str, Any]], columns: list[str]
+    ) -> None:
+        part = self.path / (name + ".part")
         with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns)
+            writer = csv.DictWriter(file, columns, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
-        part.replace(path)
+        part.replace(self.path / name)
 
     def _counters(self) -> tuple[Counters, int]:
         """The counters and the optimiser's steps."""

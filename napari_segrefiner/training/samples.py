@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,16 @@ from napari_segrefiner.training.composites import Composer, CompositeOptions
 from napari_segrefiner.training.pictures import MIN_AREA, Picture, picture_of
 from napari_segrefiner.training.shapes import ShapeMaker, label_shape
 from napari_segrefiner.training.simulate import SimulatorOptions, iou, simulate
+from napari_segrefiner.training.simulate_published import simulate_published
 from napari_segrefiner.training.windows import (
     Mask,
     WindowOptions,
     draw_window,
     warp_window,
 )
+
+if TYPE_CHECKING:
+    from napari_segrefiner.train_options import Simulator
 
 #: How often a set is drawn, relative to the others; 1 for sets not named (RECIPE 3).
 SET_WEIGHTS: Mapping[str, float] = MappingProxyType(
@@ -53,6 +58,7 @@ class SampleOptions:
 
     composite_share: float = 0.55
     real_coarse: float = 0.35
+    simulator_kind: Simulator = "mixed"
     windows: WindowOptions = field(default_factory=WindowOptions)
     simulator: SimulatorOptions = field(default_factory=SimulatorOptions)
     composites: CompositeOptions = field(default_factory=CompositeOptions)
@@ -76,6 +82,8 @@ class Samples:
     weights : mapping, optional
         How often each set is drawn, instead of SET_WEIGHTS.
     options : SampleOptions, optional
+    told : set of str, optional
+        Problems of pairs that were logged already; others are logged and added.
 
     Raises
     ------
@@ -93,6 +101,7 @@ class Samples:
         window: int = 64,
         weights: Mapping[str, float] | None = None,
         options: SampleOptions | None = None,
+        told: set[str] | None = None,
     ) -> None:
         if window < 16 or window % 16:
             msg = f"window is {window}; a multiple of 16 px is expected."
@@ -100,7 +109,7 @@ class Samples:
         self.seed = seed
         self.window = window
         self.options = options or SampleOptions()
-        self.sets = _pictures(sets)
+        self.sets = _pictures(sets, told)
         weights = SET_WEIGHTS if weights is None else weights
         share = np.array([weights.get(name, 1.0) for name, _ in self.sets], float)
         if (share < 0).any() or not share.any():
@@ -121,6 +130,22 @@ class Samples:
             window,
             self.options.composites,
         )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the sets."""
+        return tuple(name for name, _ in self.sets)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Images (planes of stacks) and objects of each set."""
+        return {
+            name: {
+                "images": len(pictures),
+                "objects": sum(len(picture.things) for picture in pictures),
+            }
+            for name, pictures in self.sets
+        }
 
     def sample(self, index: int) -> tuple[Image, Mask, Mask]:
         """Make one sample.
@@ -158,15 +183,32 @@ class Samples:
 
     def _composite(self, rng: np.random.Generator) -> tuple[Image, Mask, Mask]:
         made = self.composer.draw(rng)
-        coarse = simulate(
-            rng,
-            made.fine,
-            made.others,
-            made.image.mean(axis=0),
-            is_patch=made.is_patch,
-            options=self.options.simulator,
+        coarse = self._coarse(
+            rng, made.image, made.fine, made.others, is_patch=made.is_patch
         )
         return made.image, made.fine, coarse
+
+    def _coarse(
+        self,
+        rng: np.random.Generator,
+        image: Image,
+        fine: Mask,
+        others: Mask,
+        *,
+        is_patch: bool,
+    ) -> Mask:
+        """A made coarse mask; the published one is never empty here either."""
+        if self.options.simulator_kind == "published":
+            coarse = simulate_published(rng, fine).mask
+            return coarse if coarse.any() else fine.copy()
+        return simulate(
+            rng,
+            fine,
+            others,
+            image.mean(axis=0),
+            is_patch=is_patch,
+            options=self.options.simulator,
+        )
 
     def _real(self, rng: np.random.Generator) -> tuple[Image, Mask, Mask] | None:
         """A window on a picture; None if 4 tries show too little of an object."""
@@ -187,24 +229,18 @@ class Samples:
                 continue
             if real is not None and iou(real, fine) >= MIN_REAL_IOU:
                 return image, fine, real
-            coarse = simulate(
-                rng,
-                fine,
-                others,
-                image.mean(axis=0),
-                is_patch=window.is_patch,
-                options=self.options.simulator,
-            )
+            coarse = self._coarse(rng, image, fine, others, is_patch=window.is_patch)
             return image, fine, coarse
         return None
 
 
 def _pictures(
     sets: Sequence[ImageSet] | Sequence[tuple[str, list[Pair]]],
+    told: set[str] | None,
 ) -> list[tuple[str, list[Picture]]]:
     read: list[tuple[str, list[Pair]]] = []
     to_read = [one for one in sets if isinstance(one, ImageSet)]
-    read = read_sets(to_read) if to_read else []
+    read = read_sets(to_read, told) if to_read else []
     read += [one for one in sets if not isinstance(one, ImageSet)]
     found = []
     for name, pairs in read:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -15,16 +16,24 @@ from napari_segrefiner.training.events import SetScore
 from napari_segrefiner.training.losses import mask_iou
 
 if TYPE_CHECKING:
+    from napari_segrefiner.models.card import Normalisation
     from napari_segrefiner.training.batches import SampleSource
 
 MEAN = "mean"
+#: Change of IoU beyond which a window counts as worse, or as better.
+WORSE, BETTER = 0.05, 0.02
+#: Windows of each set that are shown in pictures.
+SHOWN = 4
+#: Coarse masks above this IoU are no good examples: there is nothing to refine.
+NEARLY_RIGHT = 0.92
 
 
 class Windows(NamedTuple):
     """Windows of one validation set.
 
     ``image`` (N, 3, S, S) float32, normalised; ``fine``, ``coarse``, ``noise``
-    (N, 1, S, S): bool masks, and float32 uniforms in [0, 1).
+    (N, 1, S, S): bool masks, and float32 uniforms in [0, 1). ``pictures``: (n, S, S, 3)
+    uint8, of the windows with the numbers ``examples``.
     """
 
     name: str
@@ -32,19 +41,53 @@ class Windows(NamedTuple):
     fine: Tensor
     coarse: Tensor
     noise: Tensor
+    pictures: npt.NDArray[np.uint8]
+    examples: tuple[int, ...]
 
 
-def draw_windows(name: str, samples: SampleSource, n: int, seed: int) -> Windows:
-    """The first `n` windows of a set, with their noise."""
+class Example(NamedTuple):
+    """A window with its masks: (S, S, 3) uint8 picture, (S, S) bool masks."""
+
+    picture: npt.NDArray[np.uint8]
+    coarse: npt.NDArray[np.bool_]
+    refined: npt.NDArray[np.bool_]
+    fine: npt.NDArray[np.bool_]
+
+
+class Validation(NamedTuple):
+    """Scores of each set, the mean over sets last, and examples by set."""
+
+    scores: tuple[SetScore, ...]
+    examples: dict[str, list[Example]]
+
+
+def draw_windows(
+    name: str,
+    samples: SampleSource,
+    n: int,
+    seed: int,
+    normalisation: Normalisation = "window",
+    shown: int = SHOWN,
+) -> Windows:
+    """The first `n` windows of a set, with their noise; `shown` of them as pictures."""
     images, fines, coarses = zip(*map(samples.sample, range(n)), strict=True)
     rng = np.random.default_rng(seed)
     noise = rng.random((n, 1, *fines[0].shape), dtype=np.float32)
+    image = torch.from_numpy(np.stack(images))
+    fine = torch.from_numpy(np.stack(fines)[:, None])
+    coarse = torch.from_numpy(np.stack(coarses)[:, None])
+    overlap = mask_iou(coarse, fine)
+    order = sorted(range(n), key=lambda i: (bool(overlap[i] > NEARLY_RIGHT), i))
+    examples = tuple(order[:shown])
+    pictures = (image[list(examples)] * 255).round().to(torch.uint8)
     return Windows(
         name=name,
-        image=normalise(torch.from_numpy(np.stack(images)), "window"),
-        fine=torch.from_numpy(np.stack(fines)[:, None]),
-        coarse=torch.from_numpy(np.stack(coarses)[:, None]),
+        image=normalise(image, normalisation),
+        fine=fine,
+        coarse=coarse,
         noise=torch.from_numpy(noise),
+        pictures=pictures.permute(0, 2, 3, 1).numpy(),
+        examples=examples,
     )
 
 
@@ -54,9 +97,10 @@ def validate(
     sets: Sequence[Windows],
     *,
     device: torch.device,
+    steps: int = 2,
     batch_size: int = 32,
-) -> tuple[SetScore, ...]:
-    """Mean IoU of each set before and after refinement, the mean over sets last.
+) -> Validation:
+    """Mean IoU of each set before and after refinement, and what it looks like.
 
     Parameters
     ----------
@@ -65,51 +109,88 @@ def validate(
     sets : sequence of Windows
     device : torch.device
         Of the network.
+    steps : int
+        Of the refinement, beside that of one step.
     batch_size : int
         Windows at once.
 
     Returns
     -------
-    tuple of SetScore
-        Empty if there are no sets.
+    Validation
+        Without scores if there are no sets.
     """
-    if not sets:
-        return ()
-    scores = [_score(network, windows, device, batch_size) for windows in sets]
-    scores.append(
-        SetScore(
-            name=MEAN,
-            n_windows=sum(score.n_windows for score in scores),
-            coarse=float(np.mean([score.coarse for score in scores])),
-            one_step=float(np.mean([score.one_step for score in scores])),
-            two_steps=float(np.mean([score.two_steps for score in scores])),
-        )
-    )
-    return tuple(scores)
+    scores, examples = [], {}
+    for windows in sets:
+        one_step, refined = _refine(network, windows, device, steps, batch_size)
+        scores.append(_score(windows, one_step, refined))
+        examples[windows.name] = _examples(windows, refined)
+    return Validation((*scores, _mean(scores)) if scores else (), examples)
 
 
-def _score(
-    network: Network, windows: Windows, device: torch.device, batch_size: int
-) -> SetScore:
-    one_step, two_steps = [], []
+def _refine(
+    network: Network,
+    windows: Windows,
+    device: torch.device,
+    n_steps: int,
+    batch_size: int,
+) -> tuple[Tensor, Tensor]:
+    """Masks (N, 1, S, S) bool after one step alone, and after `n_steps`."""
+    one_step, refined = [], []
     for start in range(0, len(windows.fine), batch_size):
-        image, fine, coarse, noise = (
-            part[start : start + batch_size].to(device) for part in windows[1:]
+        image, coarse, noise = (
+            part[start : start + batch_size].to(device)
+            for part in (windows.image, windows.coarse, windows.noise)
         )
-        steps = reverse_steps(
-            network,
-            image,
-            coarse.float(),
-            indices=visit_indices(2),
-            noise=lambda _, noise=noise: noise,  # type: ignore[misc]
+        steps = list(
+            reverse_steps(
+                network,
+                image,
+                coarse.float(),
+                indices=visit_indices(n_steps),
+                noise=lambda _, noise=noise: noise,  # type: ignore[misc]
+            )
         )
-        first, second = steps
-        one_step.append(mask_iou(first.logits >= 0, fine))
-        two_steps.append(mask_iou(second.mask > 0, fine))
+        one_step.append((steps[0].logits >= 0).cpu())
+        refined.append((steps[-1].mask > 0).cpu())
+    return torch.cat(one_step), torch.cat(refined)
+
+
+def _score(windows: Windows, one_step: Tensor, refined: Tensor) -> SetScore:
+    before = mask_iou(windows.coarse, windows.fine)
+    after = mask_iou(refined, windows.fine)
     return SetScore(
         name=windows.name,
         n_windows=len(windows.fine),
-        coarse=mask_iou(windows.coarse, windows.fine).mean().item(),
-        one_step=torch.cat(one_step).mean().item(),
-        two_steps=torch.cat(two_steps).mean().item(),
+        coarse=before.mean().item(),
+        one_step=mask_iou(one_step, windows.fine).mean().item(),
+        refined=after.mean().item(),
+        worse=(after < before - WORSE).float().mean().item(),
+        better=(after > before + BETTER).float().mean().item(),
     )
+
+
+def _mean(scores: Sequence[SetScore]) -> SetScore:
+    def mean(name: str) -> float:
+        return float(np.mean([getattr(score, name) for score in scores]))
+
+    return SetScore(
+        name=MEAN,
+        n_windows=sum(score.n_windows for score in scores),
+        coarse=mean("coarse"),
+        one_step=mean("one_step"),
+        refined=mean("refined"),
+        worse=mean("worse"),
+        better=mean("better"),
+    )
+
+
+def _examples(windows: Windows, refined: Tensor) -> list[Example]:
+    return [
+        Example(
+            picture=picture,
+            coarse=windows.coarse[i, 0].numpy(),
+            refined=refined[i, 0].numpy(),
+            fine=windows.fine[i, 0].numpy(),
+        )
+        for picture, i in zip(windows.pictures, windows.examples, strict=True)
+    ]

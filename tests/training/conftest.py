@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from napari_segrefiner.options import TrainOptions
+from napari_segrefiner.models.catalogue import FOLDER_VARIABLE
+from napari_segrefiner.train_options import TrainOptions
 
 
 class Discs:
@@ -53,6 +54,13 @@ def set_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         Image.fromarray(labels).save(folder / "labels" / f"{k}.png")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def catalogue_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own for models that trainings install."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "models"))
+    return tmp_path / "models"
 
 
 @pytest.fixture

@@ -8,14 +8,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from napari_segrefiner.errors import CollapseError, OptionError
+from napari_segrefiner.models.card import ModelCard
 from napari_segrefiner.models.catalogue import load_model
-from napari_segrefiner.options import TrainOptions
-from napari_segrefiner.training import loop
+from napari_segrefiner.models.checkpoint import save_model
+from napari_segrefiner.network import DenoisingUNet
+from napari_segrefiner.train_options import TrainOptions
+from napari_segrefiner.training import loop, start
 from napari_segrefiner.training.events import (
     Progress,
     Saved,
+    Stopped,
     TrainDone,
     TrainStarted,
     Validated,
@@ -28,7 +33,7 @@ from tests.training.test_learner import CONFIG
 
 @pytest.fixture(autouse=True)
 def _small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "SMALL", CONFIG)
+    monkeypatch.setattr(start, "SMALL", CONFIG)
 
 
 def test_a_run_yields_its_events_and_ends_with_a_model(
@@ -53,8 +58,99 @@ def test_a_run_yields_its_events_and_ends_with_a_model(
     done = events[-1]
     assert isinstance(done, TrainDone)
     model = load_model(done.model)
-    assert model.card.recipe["iteration"] in (2, 3)  # the better one is kept
+    assert model.card.recipe["iteration"] == done.best_iteration
     assert model.card.normalisation == "window"
+
+
+def test_a_finished_run_leaves_curves_pictures_and_a_model_of_its_name(
+    tmp_path: Path, set_folder: Path, tiny_options: TrainOptions
+) -> None:
+    options = dataclasses.replace(
+        tiny_options, iterations=2, validation_windows=4, validate_every=1
+    )
+    run = RunFolder(tmp_path / "my cells")
+    *_, done = loop.train(set_folder, run.path, options)
+    assert isinstance(done, TrainDone)
+    assert done.name == "my-cells"
+    card = load_model("my-cells").card
+    assert card.name == "my-cells"
+    assert card.data["sets"] == {set_folder.name: {"images": 3, "objects": 6}}
+    assert card.recipe["learning_rate"] == 1e-3
+    assert set(card.metrics["sets"]) == {set_folder.name, "mean"}
+    assert [path.name for path in sorted((run.path / "pictures").iterdir())] == [
+        "000001.png",
+        "000002.png",
+    ]
+    with Image.open(run.path / "curves.png") as curves:
+        assert curves.width > 1000
+    rows = run.rows("validation.csv")
+    assert [(row["iteration"], row["name"]) for row in rows][2:] == [
+        ("2", set_folder.name),
+        ("2", "mean"),
+    ]
+    # A run that is made longer replaces its own model in the catalogue.
+    longer = TrainOptions(iterations=3)
+    *_, again = loop.train(set_folder, run.path, longer, resume=True)
+    assert isinstance(again, TrainDone)
+    assert again.name == "my-cells"
+    assert load_model("my-cells").card == dataclasses.replace(
+        load_model(run.best).card, sha256=load_model("my-cells").sha256
+    )
+    other = dataclasses.replace(options, iterations=1, name="none")
+    *_, third = loop.train(set_folder, tmp_path / "third", other)
+    assert isinstance(third, TrainDone)
+    assert third.name == ""
+
+
+def test_a_run_that_does_not_improve_on_its_start_keeps_that_and_ends_early(
+    tmp_path: Path, set_folder: Path, tiny_options: TrainOptions
+) -> None:
+    torch.manual_seed(0)
+    start_file = tmp_path / "good.safetensors"
+    network = DenoisingUNet(CONFIG)
+    save_model(start_file, network.state_dict(), ModelCard("good", "", "", CONFIG))
+    options = dataclasses.replace(
+        tiny_options,
+        preset="custom",
+        init=str(start_file),
+        iterations=9,
+        learning_rate=0.0,
+        validation_windows=4,
+        validate_every=1,
+        early_stop=2,
+    )
+    events = list(loop.train(set_folder, tmp_path / "run", options))
+    validated = [e for e in events if isinstance(e, Validated)]
+    assert [e.iteration for e in validated] == [0, 1, 2]
+    assert validated[0].scores == validated[2].scores
+    done = events[-1]
+    assert isinstance(done, TrainDone)
+    assert done.is_early
+    assert done.iterations == 2
+    *_, again = loop.train(set_folder, tmp_path / "run", TrainOptions(), resume=True)
+    assert isinstance(again, TrainDone)
+
+
+def test_a_run_stops_when_asked_and_says_so(
+    tmp_path: Path, set_folder: Path, tiny_options: TrainOptions
+) -> None:
+    asked = iter([False, True])
+    events = list(
+        loop.train(set_folder, tmp_path, tiny_options, should_stop=lambda: next(asked))
+    )
+    assert events[-1] == Stopped(2)
+    assert RunFolder(tmp_path).read_counters().iteration == 2
+    assert load_model(tmp_path / BEST).card.recipe["iteration"] == 2
+
+
+def test_kept_models_are_of_the_iterations_asked_for(
+    tmp_path: Path, set_folder: Path, tiny_options: TrainOptions
+) -> None:
+    options = dataclasses.replace(tiny_options, iterations=3, keep=(1, 3), name="none")
+    list(loop.train(set_folder, tmp_path, options))
+    kept = RunFolder(tmp_path).kept()
+    assert [path.stem for path in kept] == ["1", "3"]
+    assert [load_model(p).card.recipe["iteration"] for p in kept] == [1, 3]
 
 
 def test_a_stopped_run_resumes_as_if_it_had_not_stopped(
@@ -130,17 +226,24 @@ def test_dead_predictions_are_noticed_after_a_while(tmp_path: Path) -> None:
     assert sound
 
 
-def test_minutes_become_iterations_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_minutes_become_as_many_iterations_as_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     counters = Counters()
     clock = Clock(counters, checkpoint_minutes=3)
-    for iteration in range(1, 61):
-        now += 0.5 if iteration <= 50 else 5.0
+    now = 10.0  # to read the data
+    clock.begin()
+    for iteration in range(1, 51):
+        now += 0.5
         counters.iteration = iteration
-        clock.tick(minutes=2)
-        assert counters.iterations == (0 if iteration < 50 else 240)
-    assert counters.seconds == 75
+        clock.tick()
+    assert counters.seconds == 35
+    # 50 and what fits into the rest of 2 minutes less what validations take
+    assert clock.iterations_in(2, 1000) == 50 + int((120 * 0.93 - 35) / 0.5)
+    assert clock.iterations_in(2, 100) == 100
+    assert clock.iterations_in(0.1, 100) == 50
 
 
 def test_the_first_checkpoint_comes_within_a_minute(
@@ -162,7 +265,11 @@ def test_fresh_weights_follow_the_seed_and_leave_torch_alone(
 ) -> None:
     state = torch.get_rng_state()
     first, second, other = (
-        loop._first_network(dataclasses.replace(tiny_options, init="none", seed=seed))
+        start._first(
+            RunFolder(Path("run")),
+            Path("data"),
+            dataclasses.replace(tiny_options, seed=seed),
+        )[1]
         for seed in (1, 1, 2)
     )
     assert torch.equal(torch.get_rng_state(), state)

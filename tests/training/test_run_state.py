@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from napari_segrefiner.errors import InputError
+from napari_segrefiner.models.card import Grids, ModelCard
 from napari_segrefiner.network import DenoisingUNet
-from napari_segrefiner.options import TrainOptions
+from napari_segrefiner.train_options import TrainOptions
 from napari_segrefiner.training.batches import Draws, TrainingBatches
 from napari_segrefiner.training.run_state import (
     LOG,
@@ -28,7 +29,9 @@ DRAWS = Draws(seed=0, batch_size=4, own_share=0.5, own_after=0, map_dropout=0.1)
 def test_config_comes_back_as_it_was_written(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "new" / "run")
     assert not run.is_used
-    config = RunConfig("data", TrainOptions(exclude=("a", "b")).resolved(), CONFIG)
+    card = ModelCard("cells", "", "", CONFIG, grids=Grids(base=32))
+    options = TrainOptions(exclude=("a", "b"), milestones=(3, 9)).resolved()
+    config = RunConfig("data", options, card, "id")
     run.write_config(config)
     assert run.is_used
     assert not run.has_state
@@ -104,6 +107,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     run = RunFolder(tmp_path / "file" / "run")
     with pytest.raises(InputError, match="cannot be written"):
-        run.write_config(RunConfig("data", TrainOptions(), CONFIG))
+        run.write_config(
+            RunConfig("data", TrainOptions(), ModelCard("", "", "", CONFIG))
+        )
     with pytest.raises(InputError, match="cannot be written"):
         run.save(make_learner(), Counters())

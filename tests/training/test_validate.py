@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from napari_segrefiner.training.validate import draw_windows, validate
+from napari_segrefiner.training.validate import SHOWN, draw_windows, validate
 from tests.training.conftest import Discs
 
 CPU = torch.device("cpu")
@@ -20,18 +21,53 @@ def test_an_oracle_scores_one_and_an_idle_network_like_the_coarse_masks(
     def oracle(x: Tensor, _: Tensor) -> Tensor:
         return (windows.fine[: len(x)].float() * 2 - 1) * 40
 
-    score, mean = validate(oracle, [windows], device=CPU)
+    found = validate(oracle, [windows], device=CPU)
+    score, mean = found.scores
     assert (score.n_windows, mean.name) == (5, "mean")
     assert score.one_step == pytest.approx(1, abs=1e-4)
-    assert score.two_steps == pytest.approx(1, abs=1e-4)
+    assert score.refined == pytest.approx(1, abs=1e-4)
 
     def idle(x: Tensor, _: Tensor) -> Tensor:
         return (x[:, 3:] * 2 - 1) * 40
 
-    idle_score, _ = validate(idle, [windows], device=CPU, batch_size=2)
+    (idle_score, _), _ = validate(idle, [windows], device=CPU, batch_size=2)
     assert idle_score.one_step == pytest.approx(idle_score.coarse)
-    assert idle_score.two_steps == pytest.approx(idle_score.coarse)
+    assert idle_score.refined == pytest.approx(idle_score.coarse)
     assert 0.5 < idle_score.coarse < 0.95
+    assert (score.worse, score.better) == (0, 1)
+    assert (idle_score.worse, idle_score.better) == (0, 0)
+
+    examples = found.examples["discs"]
+    assert len(examples) == SHOWN
+    for one in examples:
+        assert one.picture.shape == (16, 16, 3)
+        assert np.array_equal(one.refined, one.fine)
+        # bright inside: the picture belongs to these masks
+        assert one.picture[one.fine].mean() > 100 + one.picture[~one.fine].mean()
+
+
+def test_harm_is_the_share_of_windows_that_lost(discs: Discs) -> None:
+    windows = draw_windows("discs", discs, 8, seed=1)
+
+    def spoils_half(x: Tensor, _: Tensor) -> Tensor:
+        logits = (windows.fine.float() * 2 - 1) * 40
+        logits[::2] = -40
+        return logits
+
+    score = validate(spoils_half, [windows], device=CPU).scores[0]
+    assert (score.worse, score.better) == (0.5, 0.5)
+
+
+def test_indices_follow_the_number_of_steps(discs: Discs) -> None:
+    windows = draw_windows("discs", discs, 2, seed=1)
+    seen = []
+
+    def network(x: Tensor, index: Tensor) -> Tensor:
+        seen.append(int(index[0]))
+        return x[:, 3:]
+
+    validate(network, [windows], device=CPU, steps=6)
+    assert seen == [5, 4, 3, 2, 1, 0]
 
 
 def test_the_mean_weighs_sets_alike_and_no_sets_give_no_scores(discs: Discs) -> None:
@@ -40,6 +76,6 @@ def test_the_mean_weighs_sets_alike_and_no_sets_give_no_scores(discs: Discs) -> 
     def all_inside(x: Tensor, _: Tensor) -> Tensor:
         return torch.ones_like(x[:, :1])
 
-    *scores, mean = validate(all_inside, sets, device=CPU)
+    *scores, mean = validate(all_inside, sets, device=CPU).scores
     assert mean.one_step == pytest.approx(sum(s.one_step for s in scores) / 2)
-    assert validate(all_inside, [], device=CPU) == ()
+    assert validate(all_inside, [], device=CPU).scores == ()

@@ -1,0 +1,339 @@
+"""COCO and LVIS annotation files: an index of what they hold, read object by object.
+
+Such a file can hold a million objects. The index keeps only where in the file each
+annotation stands; the annotations of an image are parsed when they are needed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from skimage.draw import polygon
+
+from napari_segrefiner.errors import InputError
+
+Mask = npt.NDArray[np.bool_]
+
+#: Folders beside an annotation file, or above it, that images are looked for in.
+IMAGE_FOLDERS = ("", "images", "train2017", "val2017", "JPEGImages")
+_SPACE = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder()
+
+
+@dataclass(frozen=True)
+class CocoObject:
+    """One annotated object.
+
+    Attributes
+    ----------
+    area : float
+        As stated, else of its box; px.
+    box : (float, float, float, float)
+        x, y, width, height; px.
+    is_crowd, is_ignored : bool
+        It outlines several things, or does not count.
+    segmentation : any
+        Polygons, or a run-length code.
+    height, width : int
+        Of the image.
+    """
+
+    area: float
+    box: tuple[float, float, float, float]
+    is_crowd: bool
+    is_ignored: bool
+    segmentation: Any
+    height: int
+    width: int
+
+    @cached_property
+    def mask(self) -> Mask:
+        """Its pixels, (height, width) bool.
+
+        Raises
+        ------
+        InputError
+            If the outline cannot be understood.
+        """
+        return decode(self.segmentation, self.height, self.width)
+
+
+@dataclass(frozen=True)
+class CocoImage:
+    """The objects of one image: where they stand in the annotation file."""
+
+    file: Path
+    height: int
+    width: int
+    spans: tuple[tuple[int, int], ...]
+
+    def objects(self) -> list[CocoObject]:
+        """Read the objects, in the file's order; those without an outline are left out.
+
+        Raises
+        ------
+        InputError
+            If the file has changed since it was indexed.
+        """
+        found = []
+        try:
+            with self.file.open("rb") as file:
+                for start, stop in self.spans:
+                    file.seek(start)
+                    entry = json.loads(file.read(stop - start))
+                    if entry.get("segmentation"):
+                        found.append(self._object(entry))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            message = (
+                f"{self.file} cannot be read any more ({error}); start again when the "
+                "file is complete."
+            )
+            raise InputError(message) from error
+        return found
+
+    def labels(self) -> npt.NDArray[np.int32]:
+        """All objects as one label image, 1 for the first; smaller ones lie on top.
+
+        Crowds are left out, and objects of which less than half is left to see.
+        """
+        labels = np.zeros((self.height, self.width), np.int32)
+        masks = [one.mask for one in self.objects() if not one.is_crowd]
+        areas = [int(np.count_nonzero(mask)) for mask in masks]
+        for i in sorted(range(len(masks)), key=lambda i: -areas[i]):
+            labels[masks[i]] = i + 1
+        seen = np.bincount(labels.ravel(), minlength=len(masks) + 1)
+        hidden = [i + 1 for i, area in enumerate(areas) if 2 * seen[i + 1] < area]
+        labels[np.isin(labels, hidden)] = 0
+        return labels
+
+    def _object(self, entry: dict[str, Any]) -> CocoObject:
+        x, y, w, h = entry.get("bbox") or (0.0, 0.0, self.width, self.height)
+        return CocoObject(
+            area=float(entry.get("area", w * h)),
+            box=(float(x), float(y), float(w), float(h)),
+            is_crowd=bool(entry.get("iscrowd", 0)),
+            is_ignored=bool(entry.get("ignore", 0)),
+            segmentation=entry["segmentation"],
+            height=self.height,
+            width=self.width,
+        )
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """An annotated image: its stem, its file, its objects."""
+
+    stem: str
+    image: Path
+    annotations: CocoImage
+
+
+def is_coco(path: Path) -> bool:
+    """Whether a file begins as a COCO or LVIS annotation file does."""
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(1 << 16)
+            file.seek(-min(path.stat().st_size, 1 << 16), 2)
+            tail = file.read()
+    except OSError:
+        return False
+    names = ("info", "images", "annotations", "categories", "licenses", "type")
+    pattern = rf'\s*\{{\s*"({"|".join(names)})"\s*:'.encode()
+    text = head + tail
+    is_known = re.match(pattern, head) is not None
+    return is_known and (b'"images"' in text or b'"annotations"' in text)
+
+
+def read_index(path: Path) -> tuple[list[Indexed], list[str]]:
+    """Index an annotation file.
+
+    Returns
+    -------
+    images : list of Indexed
+        Images that are there and have at least one object.
+    problems : list of str
+        A sentence for each annotated image whose file is missing.
+
+    Raises
+    ------
+    InputError
+        If the file is no COCO or LVIS annotation file.
+    """
+    entries: list[dict[str, Any]] = []
+    spans: dict[Any, list[tuple[int, int]]] = {}
+    try:
+        # As Latin-1 a character is a byte, so that places in the text are places in
+        # the file; names are turned back into UTF-8 below.
+        text = path.read_bytes().decode("latin-1")
+        for key, value, span in _members(text):
+            if key == "images":
+                entries.append(value)
+            elif key == "annotations":
+                spans.setdefault(value["image_id"], []).append(span)
+        found, missing = _match(path, entries, spans)
+    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+        message = (
+            f"{path} is not a COCO or LVIS annotation file ({reason}); one with images "
+            "and annotations is expected."
+        )
+        raise InputError(message) from error
+    return found, missing
+
+
+def _match(
+    path: Path,
+    entries: list[dict[str, Any]],
+    spans: dict[Any, list[tuple[int, int]]],
+) -> tuple[list[Indexed], list[str]]:
+    found, problems = [], []
+    for entry in entries:
+        own = spans.get(entry["id"])
+        if not own:
+            continue
+        name = _file_name(entry)
+        image = _find_image(path, name)
+        if image is None:
+            problems.append(
+                f"{name} is annotated in {path} but not there; put the images beside "
+                "the file or into images/."
+            )
+            continue
+        annotations = CocoImage(
+            path, int(entry["height"]), int(entry["width"]), tuple(own)
+        )
+        found.append(Indexed(str(Path(name).with_suffix("")), image, annotations))
+    return found, problems
+
+
+def _members(text: str) -> Iterator[tuple[str, Any, tuple[int, int]]]:
+    """Elements of the lists of the outermost object: key, element, its span."""
+    at = _expect(text, 0, "{")
+    while True:
+        at = _skip(text, at)
+        key, at = _DECODER.raw_decode(text, at)
+        at = _skip(text, _expect(text, at, ":"))
+        if text[at] == "[":
+            at = _skip(text, at + 1)
+            while text[at] != "]":
+                value, end = _DECODER.raw_decode(text, at)
+                yield key, value, (at, end)
+                at = _skip(text, end)
+                if text[at] == ",":
+                    at = _skip(text, at + 1)
+            at += 1
+        else:
+            _, at = _DECODER.raw_decode(text, at)
+        at = _skip(text, at)
+        if text[at] == "}":
+            return
+        at = _expect(text, at, ",")
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _expect(text: str, at: int, character: str) -> int:
+    at = _skip(text, at)
+    if text[at] != character:
+        message = f"{character!r} expected at {at}"
+        raise ValueError(message)
+    return at + 1
+
+
+def _file_name(entry: dict[str, Any]) -> str:
+    """The image's name, for LVIS the last two parts of its address."""
+    name = entry.get("file_name") or "/".join(entry["coco_url"].split("/")[-2:])
+    return str(name).encode("latin-1").decode("utf-8", "replace")
+
+
+def _find_image(path: Path, name: str) -> Path | None:
+    short = Path(name).name
+    for base in (path.parent, path.parent.parent):
+        for folder in IMAGE_FOLDERS:
+            for candidate in (base / folder / name, base / folder / short):
+                if candidate.is_file():
+                    return candidate
+    return None
+
+
+def decode(segmentation: Any, height: int, width: int) -> Mask:
+    """The pixels of a COCO outline.
+
+    Parameters
+    ----------
+    segmentation : list or dict
+        Polygons [[x0, y0, x1, y1, ...], ...], of which a pixel is inside if its middle
+        is inside any; or a run-length code {"size", "counts"}, plain or compressed.
+    height, width : int
+
+    Raises
+    ------
+    InputError
+        If it is neither, or does not fit the image.
+
+    Examples
+    --------
+    >>> decode([[0, 0, 2, 0, 2, 1, 0, 1]], 2, 3).astype(int).tolist()
+    [[1, 1, 0], [0, 0, 0]]
+    >>> decode({"size": [2, 2], "counts": [1, 2, 1]}, 2, 2).astype(int).tolist()
+    [[0, 1], [1, 0]]
+    """
+    try:
+        if isinstance(segmentation, dict):
+            return _decode_runs(segmentation, height, width)
+        mask = np.zeros((height, width), bool)
+        for points in segmentation:
+            x, y = np.asarray(points, float).reshape(-1, 2).T
+            rows, columns = polygon(y - 0.5, x - 0.5, (height, width))
+            mask[rows, columns] = True
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        message = f"An outline cannot be understood ({error}); COCO's are expected."
+        raise InputError(message) from error
+    return mask
+
+
+def _decode_runs(code: dict[str, Any], height: int, width: int) -> Mask:
+    counts = code["counts"]
+    runs = _decompress(counts) if isinstance(counts, str) else list(map(int, counts))
+    if list(code["size"]) != [height, width] or sum(runs) != height * width:
+        message = f"its size is {code['size']}, the image is {height} x {width}"
+        raise ValueError(message)
+    values = np.arange(len(runs)) % 2 == 1
+    flat = np.repeat(values, runs)
+    # Runs go down the columns.
+    return np.ascontiguousarray(flat.reshape(width, height).T)
+
+
+def _decompress(text: str) -> list[int]:
+    """Run lengths from COCO's text: 5 bits a character, least first, 6th: more follow.
+
+    From the third on, a number is the difference to the last but one.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        if len(runs) > 2:
+            value += runs[-2]
+        runs.append(value)
+        value = shift = 0
+    return runs

@@ -1,0 +1,126 @@
+"""Folders with one mask per image, as DIS5K, ThinObject-5K and BIG are laid out.
+
+::
+
+    im/NAME.jpg      gt/NAME.png         also images, image, img; masks, mask
+    NAME_im.jpg      NAME_gt.png         side by side in one folder
+    list/train.txt   list/val.txt        names of each side, if there are lists
+
+A folder that is itself called for a side (DIS-TR, DIS-VD, train, val) belongs to it;
+one for tests (DIS-TE1, test) to none. Others are split by name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Endings of images and of masks.
+IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".npy")
+MASKS = (".png", ".tif", ".tiff", ".npy", ".bmp", ".gif")
+IMAGE_FOLDERS = ("im", "images", "image", "img")
+MASK_FOLDERS = ("gt", "masks", "mask")
+#: Real or prepared coarse masks beside them.
+COARSE_FOLDERS = ("coarse", "coarse_expand")
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """An image with the file of its mask and of coarse ones."""
+
+    stem: str
+    image: Path
+    mask: Path
+    coarse: tuple[Path, ...]
+
+
+def is_mask_folder(folder: Path) -> bool:
+    """Whether a folder is laid out in one of these ways."""
+    return _parts(folder) is not None or _is_side_by_side(folder)
+
+
+def find_masks(folder: Path) -> tuple[list[MaskFile], list[str]]:
+    """Every image with a mask, and a sentence for each image or mask left alone."""
+    parts = _parts(folder)
+    if parts is None:
+        images = _by_stem(folder, IMAGES, "_im")
+        masks = _by_stem(folder, MASKS, "_gt")
+        where = folder
+    else:
+        images, masks = _by_stem(parts[0], IMAGES), _by_stem(parts[1], MASKS)
+        where = parts[1]
+    coarse = [_by_stem(folder / name, MASKS) for name in COARSE_FOLDERS]
+    found, problems = [], []
+    for stem, image in images.items():
+        if stem not in masks:
+            problems.append(f"{image} has no mask; add it to {where}.")
+            continue
+        extra = tuple(files[stem] for files in coarse if stem in files)
+        found.append(MaskFile(stem, image, masks[stem], extra))
+    problems += [
+        f"{path} has no image; add one or remove it."
+        for stem, path in masks.items()
+        if stem not in images
+    ]
+    return found, problems
+
+
+def side_of(folder: Path) -> str | None:
+    """The side that a folder's name says: train, val, test; None if it says nothing.
+
+    Examples
+    --------
+    >>> [side_of(Path(name)) for name in ("DIS-TR", "DIS-VD", "DIS-TE2", "cells")]
+    ['train', 'val', 'test', None]
+    """
+    words = set(re.split(r"[^a-z]+", folder.name.lower()))
+    for side, names in (
+        ("train", {"tr", "train", "training"}),
+        ("val", {"vd", "val", "valid", "validation"}),
+        ("test", {"te", "test", "testing"}),
+    ):
+        if words & names:
+            return side
+    return None
+
+
+def listed(folder: Path, split: str) -> set[str] | None:
+    """Stems that a list of names gives for a side; None without one.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the list is there but cannot be read.
+    """
+    for path in (folder / "list" / f"{split}.txt", folder / f"{split}.txt"):
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8").split("\n")
+            return {Path(line.strip()).stem for line in lines if line.strip()}
+    return None
+
+
+def _parts(folder: Path) -> tuple[Path, Path] | None:
+    for images in IMAGE_FOLDERS:
+        for masks in MASK_FOLDERS:
+            if (folder / images).is_dir() and (folder / masks).is_dir():
+                return folder / images, folder / masks
+    return None
+
+
+def _is_side_by_side(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    stems = {path.stem for path in folder.iterdir()}
+    return any(s.endswith("_gt") and s[:-3] + "_im" in stems for s in stems)
+
+
+def _by_stem(folder: Path, endings: tuple[str, ...], tail: str = "") -> dict[str, Path]:
+    if not folder.is_dir():
+        return {}
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        is_wanted = path.suffix.lower() in endings and path.stem.endswith(tail)
+        if is_wanted and not path.name.startswith("."):
+            found.setdefault(path.stem.removesuffix(tail), path)
+    return found

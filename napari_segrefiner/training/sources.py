@@ -1,0 +1,140 @@
+"""Where the windows of a training come from, for learning and for validation."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.io.datasets import ImageSet, find_sets
+from napari_segrefiner.train_options import TrainOptions, known
+from napari_segrefiner.training.augment import AugmentOptions
+from napari_segrefiner.training.batches import SampleSource
+from napari_segrefiner.training.published_samples import PublishedSamples
+from napari_segrefiner.training.samples import SampleOptions, Samples
+from napari_segrefiner.training.validate import SHOWN, Windows, draw_windows
+
+if TYPE_CHECKING:
+    from napari_segrefiner.training.distributed import Team
+    from napari_segrefiner.training.run_state import RunConfig
+
+_LOG = logging.getLogger(__name__)
+
+#: Seed of validation windows: the same in every run, other than any training's.
+VALIDATION_SEED = 715_517
+#: Rows of examples that a sheet has if there are only a few sets.
+SHEET_ROWS = 6
+#: Validation pictures keep their colours: it is on them that the model will work.
+_NO_COLOUR = AugmentOptions(
+    **{item.name: 0.0 for item in dataclasses.fields(AugmentOptions)}
+)
+
+
+class CountedSource(SampleSource, Protocol):
+    """Samples that know what they are drawn from."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the sets."""
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Images and objects of each set, as far as they are known."""
+
+
+def training_samples(
+    sets: Sequence[ImageSet], options: TrainOptions, told: set[str]
+) -> CountedSource:
+    """The samples to learn from.
+
+    Parameters
+    ----------
+    sets : sequence of ImageSet
+    options : TrainOptions
+        Resolved.
+    told : set of str
+        Problems that the user has read; others are logged, and added (in place).
+    """
+    if options.crops == "windows":
+        return Samples(
+            sets,
+            seed=options.seed,
+            window=known(options.window),
+            options=SampleOptions(simulator_kind=known(options.simulator)),
+            told=told,
+        )
+    return PublishedSamples(
+        sets,
+        seed=options.seed,
+        side=known(options.window),
+        has_patches=options.crops == "patches",
+        told=told,
+    )
+
+
+def validation_windows(data: Path, config: RunConfig, told: set[str]) -> list[Windows]:
+    """Fixed windows of every set's validation side, left-out sets included.
+
+    Empty if none are wanted or there are no validation data, which is logged.
+    """
+    options = config.options
+    if not options.validation_windows:
+        return []
+    try:
+        found = find_sets(data, "val")
+    except InputError as error:
+        _LOG.warning("The training goes without validation: %s", error)
+        return []
+    n = max(1, options.validation_windows // len(found))
+    windows = []
+    for one in found:
+        try:
+            source = _validation_source(one, options, told)
+        except InputError as error:
+            _LOG.warning("Set %s is not validated: %s", one.name, error)
+            continue
+        windows.append(
+            draw_windows(
+                one.name,
+                source,
+                n,
+                VALIDATION_SEED,
+                config.card.normalisation,
+                shown=SHOWN * max(1, SHEET_ROWS // len(found)),
+            )
+        )
+    return windows
+
+
+def _validation_source(
+    one: ImageSet, options: TrainOptions, told: set[str]
+) -> SampleSource:
+    if options.crops == "windows":
+        return Samples(
+            [one],
+            seed=VALIDATION_SEED,
+            window=known(options.window),
+            options=SampleOptions(
+                composite_share=0.0,
+                simulator_kind=known(options.simulator),
+                colour=_NO_COLOUR,
+            ),
+            told=told,
+        )
+    return PublishedSamples(
+        [one],
+        seed=VALIDATION_SEED,
+        side=known(options.window),
+        has_patches=options.crops == "patches",
+        told=told,
+    )
+
+
+def count_workers(workers: int, team: Team) -> int:
+    """Processes that prepare windows: as many as asked for, but no more than cores."""
+    cores = max(1, (os.cpu_count() or 1) // team.size)
+    return min(workers, cores) if workers > 1 else workers

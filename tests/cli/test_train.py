@@ -1,0 +1,127 @@
+"""``napari-segrefiner train`` from its flags to its exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_segrefiner.cli.main import main
+from napari_segrefiner.models.catalogue import FOLDER_VARIABLE
+from napari_segrefiner.training.run_state import RunFolder
+
+FEW = [
+    *("--preset", "default-model", "--network", "reduced", "--window", "32"),
+    *("--batch-size", "2", "--workers", "0", "--precision", "float32"),
+    *("--warm-up", "1", "--own-after", "1", "--validation-windows", "4"),
+]
+
+
+@pytest.fixture
+def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A set of three pictures with one object each."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "models"))
+    folder = tmp_path / "cells"
+    rng = np.random.default_rng(1)
+    for part in ("images", "labels"):
+        (folder / part).mkdir(parents=True)
+    y, x = np.mgrid[:48, :48]
+    for k in range(3):
+        labels = (np.hypot(y - 20 - 2 * k, x - 24) < 10).astype(np.uint8)
+        image = labels * 120 + rng.integers(0, 60, labels.shape).astype(np.uint8)
+        Image.fromarray(image).save(folder / "images" / f"{k}.png")
+        Image.fromarray(labels).save(folder / "labels" / f"{k}.png")
+    return folder
+
+
+def test_a_training_ends_with_a_model_and_a_second_call_says_so(
+    cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(tmp_path / "run")
+    assert main(["train", str(cells), "-o", run, *FEW, "--iterations", "2"]) == 0
+    said = capsys.readouterr().err
+    assert "Learning from cells; float32" in said
+    assert "Iteration 2; kept" in said
+    assert "--model run" in said
+    assert main(["train", str(cells), "-o", run, "--resume"]) == 0
+    assert "is complete: 2 iterations" in capsys.readouterr().err
+    assert main(["train", str(cells), "-o", run]) == 2
+    assert "holds a training already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--batch-size", "0"], "--batch-size is 0; a whole number from 1"),
+        (["--preset", "fast"], "preset is 'fast'; choose one of custom, quick"),
+        (["--init", "nonsense"], "There is no model 'nonsense'"),
+        (["--exclude", "mice"], "The sets to exclude (mice) are not in"),
+        (["--preset", "paper-hr"], "name its folder with --init RUN"),
+        (["--name", "a b"], "A model cannot be called 'a b'"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    cells: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    sentence: str,
+) -> None:
+    start = [] if "--init" in words or "paper-hr" in words else ["--init", "none"]
+    call = ["train", str(cells), "-o", str(tmp_path / "run"), *start, *words]
+    assert main(call) in (1, 2)
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_bad_pairs_are_listed_once_before_the_training_starts(
+    cells: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Image.fromarray(np.zeros((48, 48), np.uint8)).save(cells / "labels" / "9.png")
+    Image.fromarray(np.ones((9, 9), np.uint8)).save(cells / "labels" / "0.png")
+    words = [*FEW, "--iterations", "1", "--name", "none"]
+    assert main(["train", str(cells), "-o", str(tmp_path / "run"), *words]) == 0
+    assert caplog.text.count("9.png has no image") == 1
+    assert caplog.text.count("0.png is 9 x 9 but") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+@pytest.mark.parametrize("how", ["interrupt", "kill"])
+def test_a_process_that_was_ended_goes_on_where_it_was(
+    cells: Path, tmp_path: Path, how: str
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    words = ["train", str(cells), "-o", str(run.path), *FEW, "--iterations", "100000"]
+    code = "import sys; from napari_segrefiner.cli.main import main; sys.exit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *words, "--checkpoint-minutes", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        patience = time.monotonic() + 120
+        while not run.has_state and time.monotonic() < patience:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT if how == "interrupt" else signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+    if how == "interrupt":
+        assert process.returncode == 130
+        assert "Stopped at iteration" in said
+        assert "Traceback" not in said
+    reached = run.read_counters().iteration
+    assert reached > 0
+    more = ["--resume", "--iterations", str(reached + 1), "--workers", "0"]
+    assert main(["train", str(cells), "-o", str(run.path), *more]) == 0
+    assert run.read_counters().iteration == reached + 1
+    iterations = [int(row["iteration"]) for row in run.rows("log.csv")]
+    assert iterations == sorted(set(iterations))
