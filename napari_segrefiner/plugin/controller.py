@@ -18,7 +18,7 @@ from napari_segrefiner.plugin.layers import is_labels, is_listed, unwrap
 from napari_segrefiner.plugin.planes import array_shape
 from napari_segrefiner.plugin.preview import Preview
 from napari_segrefiner.plugin.results import Results, write_features, write_record
-from napari_segrefiner.plugin.review import Review
+from napari_segrefiner.plugin.review import Review, Told
 from napari_segrefiner.plugin.run import Run, plan_run
 from napari_segrefiner.plugin.stroke import StrokeWatch
 from napari_segrefiner.plugin.view import Tone, View
@@ -185,6 +185,7 @@ class Controller:
             if run.stroke is not None:
                 run.stroke.close()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self.review.close()
         if is_viewer_alive:
             self.review.show_result()
             self.preview.remove()
@@ -291,13 +292,18 @@ class Controller:
         )
         if all(f.status == "skipped" for f in findings.values()):
             return messages.outcome(count(findings)), "notice"
+        before: Told = {}
         if run.destination is None:
             layer, written = self.results.make(run.source, run.edits)
         else:
-            layer, written = run.destination, write_undoable(run.destination, run.edits)
+            layer = run.destination
+            before = self.review.told(layer, findings)
+            written = write_undoable(layer, run.edits)
         write_record(layer, run.image.name, run.request.image.channel, run.done)
         write_features(layer, findings.values())
         self.review.add(layer, findings)
+        if run.destination is not None:
+            self.review.note(layer, run.edits, before)
         self._bring_forward(run, layer)
         if run.failed:
             return run.failed, "notice"

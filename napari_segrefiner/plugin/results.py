@@ -16,9 +16,11 @@ from napari_segrefiner.plugin.planes import array_shape
 from napari_segrefiner.plugin.worker import PlaneDone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from napari.components import ViewerModel
+
+Row = dict[str, Any]
 
 COLUMNS = ("index", "change", "uncertainty", "status")
 
@@ -100,14 +102,40 @@ def write_features(layer: Labels, findings: Iterable[Finding]) -> None:
     A table without the column ``index`` says nothing of single labels: it is the user's
     and stays as it is.
     """
-    old = layer.features
-    if len(old.columns) and "index" not in old.columns:
+    rows = read_rows(layer)
+    if rows is None:
         return
-    rows: dict[int, dict[str, Any]] = {
-        int(row["index"]): row for row in old.to_dict("records")
-    }
     for item in findings:
         values = (item.label, item.change, item.uncertainty, item.status)
         rows.setdefault(item.label, {}).update(zip(COLUMNS, values, strict=True))
-    if rows:
-        layer.features = pd.DataFrame([rows[label] for label in sorted(rows)])
+    _set_rows(layer, rows)
+
+
+def read_rows(layer: Labels) -> dict[int, Row] | None:
+    """The rows of the features table by label, None if it is not one of labels."""
+    table = layer.features
+    if len(table.columns) and "index" not in table.columns:
+        return None
+    return {int(row["index"]): row for row in table.to_dict("records")}
+
+
+def put_rows(layer: Labels, rows: Mapping[int, Row | None]) -> None:
+    """Put rows as they once were; None takes a label's row away."""
+    now = read_rows(layer)
+    if now is None:
+        return
+    for label, row in rows.items():
+        if row is None:
+            now.pop(label, None)
+        else:
+            now[label] = row
+    _set_rows(layer, now)
+
+
+def _set_rows(layer: Labels, rows: Mapping[int, Row]) -> None:
+    """The rows as the layer's table, by rising label."""
+    if rows or len(layer.features):
+        layer.features = pd.DataFrame(
+            [rows[label] for label in sorted(rows)],
+            columns=None if rows else layer.features.columns,
+        )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +12,29 @@ import numpy as np
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.plugin import messages
-from napari_segrefiner.plugin.edits import restoring_edit, write_undoable
+from napari_segrefiner.plugin.edits import Edit, restoring_edit, write_undoable
 from napari_segrefiner.plugin.findings import Finding, Queue
 from napari_segrefiner.plugin.layers import is_listed
+from napari_segrefiner.plugin.ledger import Ledger
 from napari_segrefiner.plugin.planes import displayed_plane
-from napari_segrefiner.plugin.results import Results, write_features
+from napari_segrefiner.plugin.results import (
+    Results,
+    Row,
+    put_rows,
+    read_rows,
+    write_features,
+)
 from napari_segrefiner.plugin.view import Tone
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels
 
+#: Of each label its finding and its row in the features table, None where it has none.
+Told = dict[int, tuple[Finding | None, Row | None]]
+
 #: An object in review takes between these shares of what is in sight.
-LEAST_SHARE, MOST_SHARE = 0.12, 0.7
+LEAST_SHARE, MOST_SHARE = 0.3, 0.7
 
 
 class Review:
@@ -35,6 +46,7 @@ class Review:
         self._queues: weakref.WeakKeyDictionary[Labels, Queue] = (
             weakref.WeakKeyDictionary()
         )
+        self._ledger: Ledger[Told] = Ledger(self._put)
         # Both layers and whether they were visible before the look at the source.
         self._compared: tuple[Labels, bool, Labels, bool] | None = None
 
@@ -46,6 +58,23 @@ class Review:
     def add(self, layer: Labels, findings: Mapping[int, Finding]) -> None:
         """Take the findings of a run that went into `layer`."""
         self._queues.setdefault(layer, Queue()).update(findings)
+
+    def told(self, layer: Labels, labels: Iterable[int]) -> Told:
+        """What is told of some objects of `layer` at this moment."""
+        rows = read_rows(layer) or {}
+        queue = self._queues.get(layer, Queue())
+        return {
+            label: (queue.findings.get(label), copy.copy(rows.get(label)))
+            for label in labels
+        }
+
+    def note(self, layer: Labels, edits: Sequence[Edit], before: Told) -> None:
+        """Let what is told follow undo and redo of `edits`, just written."""
+        self._ledger.note(layer, edits, before, self.told(layer, before))
+
+    def close(self) -> None:
+        """Let go of the layers."""
+        self._ledger.close()
 
     def go_to_next(self, layer: Labels | None) -> tuple[str, Tone]:
         """Centre the next object that needs a look; returns a sentence."""
@@ -91,9 +120,11 @@ class Review:
             np.asarray(source.data[plane.index]),
             np.asarray(result.data[plane.index]),
         )
+        before = self.told(result, [label])
         if not write_undoable(result, [edit]):
             return messages.SAME, "notice"
         self._mark_restored(result, label)
+        self.note(result, [edit], before)
         return f"Label {label} is coarse again; Ctrl+Z takes that back", "done"
 
     def show_source(self, layer: Labels | None) -> str:
@@ -137,6 +168,18 @@ class Review:
             return layer
         result = self._result(layer)
         return result if result in self._queues else None
+
+    def _put(self, layer: Labels, told: Told) -> None:
+        """Tell of objects what was told before, or again."""
+        put_rows(layer, {label: row for label, (_, row) in told.items()})
+        queue = self._queues.get(layer)
+        if queue is None:
+            return
+        for label, (finding, _) in told.items():
+            if finding is None:
+                queue.findings.pop(label, None)
+            else:
+                queue.findings[label] = finding
 
     def _mark_restored(self, layer: Labels, label: int) -> None:
         queue = self._queues.get(layer)

@@ -45,7 +45,7 @@ def test_next_moves_the_slider_to_the_objects_plane() -> None:
 def test_zoom_changes_only_for_dots_and_giants(stage: Stage) -> None:
     stage.run()
     item = stage.controller.review._queues[stage.result].findings[9]  # 12 x 14 px
-    for side, factor in ((40, 1.0), (1000, 0.12 / 0.014), (10, 0.7 / 1.4)):
+    for side, factor in ((40, 1.0), (1000, 0.3 / 0.014), (10, 0.7 / 1.4)):
         camera_of(stage.viewer).zoom = 1.0
         stage.result.corner_pixels = np.array([[0, 0], [side, side]])
         centre_on(stage.viewer, stage.result, item)
