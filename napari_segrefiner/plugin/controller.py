@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.errors import SegRefinerError
 from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.edits import write_undoable
-from napari_segrefiner.plugin.engine import Engine
+from napari_segrefiner.plugin.engine import Added, Engine
 from napari_segrefiner.plugin.findings import count, finding, merge
 from napari_segrefiner.plugin.frames import Frame, History
 from napari_segrefiner.plugin.layers import is_labels, is_listed, unwrap
@@ -29,6 +30,7 @@ from napari_segrefiner.plugin.worker import (
     Runner,
     Warmed,
     WorkerEvent,
+    add_model,
     refine_planes,
     warm_model,
 )
@@ -61,6 +63,7 @@ class Controller:
         self._runner = runner
         self._run: Run | None = None
         self._warming: tuple[str, RefineOptions] | None = None
+        self._added: Added | None = None
         self._waiting: deque[tuple[Labels, int]] = deque()
         self._is_closed = False
         self.history = History()
@@ -93,6 +96,13 @@ class Controller:
             lambda _: warm_model(self._engine, choices.model, wanted),
             partial(self._on_warm_event, self._warming),
             partial(self._on_warm_end, self._warming),
+        )
+
+    def add_model(self, path: str) -> None:
+        """Put a weight file into the user's models and choose it."""
+        self._view.show_message(messages.adding(Path(path).name), "busy")
+        self._runner.start(
+            lambda _: add_model(self._engine, path), self._on_added, lambda: None
         )
 
     def refine(self) -> None:
@@ -352,11 +362,32 @@ class Controller:
         match event:
             case Warmed(facts=facts):
                 self._view.show_facts(facts)
-                if self._run is None:
+                added = (
+                    self._added
+                    if self._added and self._added.name == wanted[0]
+                    else None
+                )
+                self._added = None
+                if added is not None:
+                    text = messages.added(added.name, added.notes)
+                    self._view.show_message(text, "notice" if added.notes else "done")
+                elif self._run is None:
                     self._view.show_message(messages.READY, "done")
             case Failed(text=text):
                 if self._run is None:
                     self._view.show_message(text, "notice")
+
+    def _on_added(self, event: WorkerEvent) -> None:
+        """A model has joined the others, or was refused."""
+        if self._is_closed:
+            return
+        match event:
+            case Added(name=name):
+                # Told once it is loaded, or "Ready." would be all that is seen.
+                self._added = event
+                self._view.show_model(name)
+            case Failed(text=text):
+                self._view.show_message(text, "notice")
 
     def _on_warm_end(self, wanted: tuple[str, RefineOptions]) -> None:
         if wanted == self._warming:

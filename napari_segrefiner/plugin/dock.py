@@ -159,9 +159,10 @@ class SegRefinerDock(QWidget):
     def show_facts(self, facts: ModelFacts) -> None:
         """Show what the model gives to options that are left to it."""
         self.option_form.show_defaults(facts.defaults)
-        self.model_box.setToolTip(
-            "\n".join(filter(None, [MODEL_TIP, facts.name, facts.description]))
-        )
+
+    def show_model(self, name: str) -> None:
+        """Offer a new model and choose it."""
+        self.model_box.select(name)
 
     def show_review(self, can_review: bool) -> None:
         """Offer or withhold what needs a result."""
@@ -207,7 +208,6 @@ class SegRefinerDock(QWidget):
         self.planes_box.setToolTip(
             "The displayed plane alone, or all planes along a slider, one by one."
         )
-        self.model_box.setToolTip(MODEL_TIP)
         self.device_box.setToolTip(tooltip(options["device"]))
         self.target_box.setToolTip(
             "new layer: the result is a new layer, the source is hidden, not touched.\n"
@@ -353,6 +353,7 @@ class SegRefinerDock(QWidget):
         self.labels_box.chosen.connect(self._on_labels)
         self.planes_box.offered.connect(self._on_planes)
         self.model_box.chosen.connect(self._on_model)
+        self.model_box.file_given.connect(control.add_model)
         self.device_box.currentIndexChanged.connect(self._on_device)
         self.target_box.currentIndexChanged.connect(self._on_target)
         # Its values stand behind "from model" in the other options.
@@ -432,7 +433,6 @@ class SegRefinerDock(QWidget):
         yield "hold_source", self.source_button
 
 
-MODEL_TIP = "The network; default comes with this package."
 TARGETS: dict[Target, str] = {
     "new layer": "new layer",
     "into this layer": "into this layer, one undo step",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -33,8 +35,19 @@ class ModelFacts:
     defaults: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Added:
+    """A model that has joined the user's; ``notes`` are sentences to be read."""
+
+    name: str
+    notes: tuple[str, ...] = ()
+
+
 class Engine(Protocol):
-    """What a run needs; both methods are called in a worker thread."""
+    """What a run needs; all methods are called in a worker thread."""
+
+    def add_model(self, path: str) -> Added:
+        """Check a weight file and put it into the user's models."""
 
     def warm(self, model: str, options: RefineOptions) -> ModelFacts:
         """Load a model and everything that the first run would wait for."""
@@ -53,9 +66,17 @@ class PackagedEngine:
     """The engine of this package; each model is read once and kept."""
 
     def __init__(self) -> None:
-        self._models: dict[str, Model] = {}
+        self._models: dict[str, tuple[tuple[Path, int], Model]] = {}
         # The model is warmed in one worker while a run may ask for it in another.
         self._lock = threading.Lock()
+
+    def add_model(self, path: str) -> Added:
+        """Import a weight file; where its name is taken, a number makes it free."""
+        check_torch()
+        from napari_segrefiner.models.import_model import import_model
+
+        imported = import_model(path, free_name(Path(path)))
+        return Added(imported.name, imported.notes)
 
     def warm(self, model: str, options: RefineOptions) -> ModelFacts:
         """Load the model, then refine one made-up square: the first pass is slow."""
@@ -92,12 +113,37 @@ class PackagedEngine:
     def _model(self, name: str) -> Model:
         """The loaded model."""
         check_torch()
-        from napari_segrefiner.models.catalogue import load_model
+        from napari_segrefiner.models.catalogue import find_model, load_model
 
+        weights = find_model(name)
+        # Another file may have come under the same name.
+        stamp = (weights, weights.stat().st_mtime_ns)
         with self._lock:
-            if name not in self._models:
-                self._models[name] = load_model(name)
-            return self._models[name]
+            known = self._models.get(name)
+            if known is None or known[0] != stamp:
+                known = self._models[name] = (stamp, load_model(name))
+            return known[1]
+
+
+def free_name(path: Path) -> str | None:
+    """A name for the model in a file if its own is taken; None if that is free.
+
+    The published models keep theirs: a second file of one is a mistake to be told.
+    """
+    from napari_segrefiner.models.catalogue import entries
+    from napari_segrefiner.models.files import SUFFIX, find_card
+    from napari_segrefiner.models.published import published
+
+    card = find_card(path) if path.suffix == SUFFIX and path.is_file() else None
+    name = path.stem if card is None else card.name
+    taken = {entry.name for entry in entries()}
+    if name not in taken or name in published():
+        return None
+    return next(
+        candidate
+        for number in itertools.count(2)
+        if (candidate := f"{name}-{number}") not in taken
+    )
 
 
 @contextmanager

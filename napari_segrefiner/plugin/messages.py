@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 READY = "Ready."
 LOADING = "Loading the model…"
@@ -85,6 +85,22 @@ def look_at(
         f"{place} of {total}: label {label} {status}, {percent(change)} changed"
         f"{doubt_text}"
     )
+
+
+def adding(file: str) -> str:
+    """The sentence while a weight file is checked."""
+    return f"Checking {file}…"
+
+
+def added(name: str, notes: Sequence[str]) -> str:
+    """The sentence after a model was added.
+
+    Examples
+    --------
+    >>> added("mine", ())
+    "Model 'mine' is added and ready."
+    """
+    return " ".join([f"Model '{name}' is added and ready.", *notes])
 
 
 def removed(name: str) -> str:

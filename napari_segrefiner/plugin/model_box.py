@@ -1,61 +1,120 @@
-"""The choice of a model: known names, or a file of one's own."""
+"""The choice of a model: those of the catalogue, or a file that is to join them."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import html
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_segrefiner.models.catalogue import DEFAULT, entries
+from napari_segrefiner.errors import ModelError
+from napari_segrefiner.models.catalogue import DEFAULT, Entry, entries
 from napari_segrefiner.plugin.controls import SteadyComboBox
 
-BROWSE = "Choose a file…"
+ADD = "Add model…"
+ADD_TIP = (
+    "Checks a weight file (.safetensors, or a checkpoint of the published code) and "
+    "copies it to your models; nothing in it is executed."
+)
+FILES = "Models (*.safetensors *.pth *.pt *.ckpt);;All files (*)"
 
 
 class ModelBox(SteadyComboBox):
-    """A combo box of model names; its last entry asks for a file."""
+    """A combo box of model names; its last entry asks for a file.
+
+    ``chosen`` is emitted for another model, ``file_given`` with the path of a file that
+    the user wants to add.
+    """
 
     chosen = Signal()
+    file_given = Signal(str)
 
     def __init__(self, remembered: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.addItem(DEFAULT, DEFAULT)
-        for entry in entries():
-            if entry.name != DEFAULT:
-                self.addItem(entry.name, entry.name)
-        self.addItem(BROWSE, None)
-        if remembered and self.findData(remembered) < 0 and Path(remembered).exists():
-            self._add_file(remembered)
-        self.setCurrentIndex(max(self.findData(remembered), 0))
-        self._last = self.currentIndex()
+        self._model = DEFAULT
+        self._offered: tuple[Entry, ...] = ()
+        self._fill(entries())
+        self._show(remembered)
         self.currentIndexChanged.connect(self._on_index)
 
     @property
     def model(self) -> str:
-        """The chosen name or path."""
-        return str(self.itemData(self._last))
+        """The chosen name."""
+        return self._model
 
-    def choose_file(self, path: str) -> None:
-        """Offer a file and choose it."""
-        if self.findData(path) < 0:
-            self._add_file(path)
-        self.setCurrentIndex(self.findData(path))
+    def select(self, name: str) -> None:
+        """Choose a model that may be new."""
+        self.refresh()
+        self.setCurrentIndex(max(self.findData(name), 0))
 
-    def _add_file(self, path: str) -> None:
-        self.insertItem(self.count() - 1, Path(path).name, path)
+    def refresh(self) -> None:
+        """Offer what is installed now; if the chosen one is gone, the default."""
+        found = entries()
+        if found != self._offered:
+            self._fill(found)
+            if self._model != self._show(self._model):
+                self.chosen.emit()
+        self._tell()
+
+    def showPopup(self) -> None:
+        """Offer what is installed now: commands may have added or removed models."""
+        self.refresh()
+        super().showPopup()
+
+    def _fill(self, found: tuple[Entry, ...]) -> None:
+        """An entry for each model and one for files; signals wait."""
+        self._offered = found
+        blocked = self.blockSignals(True)
+        self.clear()
+        # First and always there: what is wrong with it is told when it is loaded.
+        names = [DEFAULT, *(e.name for e in found if e.name != DEFAULT)]
+        for name in names:
+            self.addItem(name, name)
+        self.insertSeparator(self.count())
+        self.addItem(ADD, None)
+        self.setItemData(self.count() - 1, ADD_TIP, Qt.ItemDataRole.ToolTipRole)
+        self.blockSignals(blocked)
+
+    def _show(self, name: str) -> str:
+        """Choose without a signal; gives what is chosen now."""
+        blocked = self.blockSignals(True)
+        self.setCurrentIndex(max(self.findData(name), 0))
+        self.blockSignals(blocked)
+        self._model = str(self.currentData())
+        self._tell()
+        return self._model
+
+    def _tell(self) -> None:
+        """The models' cards as tooltips."""
+        for entry in self._offered:
+            index = self.findData(entry.name)
+            self.setItemData(index, tip(entry), Qt.ItemDataRole.ToolTipRole)
+        own = self.itemData(self.currentIndex(), Qt.ItemDataRole.ToolTipRole)
+        self.setToolTip(own or "The network.")
 
     def _on_index(self, index: int) -> None:
-        if index < 0 or index == self._last:
+        name = self.itemData(index)
+        if name is not None:
+            if name != self._model:
+                self._model = name
+                self._tell()
+                self.chosen.emit()
             return
-        if self.itemData(index) is None:
-            # Back to the last model first: the dialog may be cancelled.
-            self.setCurrentIndex(self._last)
-            path, _ = QFileDialog.getOpenFileName(
-                self, "Choose a model", "", "Models (*.safetensors);;All files (*)"
-            )
-            if path:
-                self.choose_file(path)
-            return
-        self._last = index
-        self.chosen.emit()
+        # Back to the last model first: the dialog may be cancelled.
+        self._show(self._model)
+        path, _ = QFileDialog.getOpenFileName(self, "Add a model", "", FILES)
+        if path:
+            self.file_given.emit(path)
+
+
+def tip(entry: Entry) -> str:
+    """What the card says of a model, as rich text: only that is wrapped."""
+    try:
+        card = entry.card
+    except ModelError as error:
+        return f"<p>{html.escape(str(error))}</p>"
+    parts = [f"<b>{html.escape(entry.name)}</b>: {html.escape(card.description)}"]
+    if card.limits:
+        parts.append(f"Limits: {html.escape(card.limits)}")
+    parts.append(f"Licence: {html.escape(card.licence)}")
+    return "".join(f"<p>{part}</p>" for part in parts)

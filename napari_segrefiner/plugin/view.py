@@ -52,5 +52,8 @@ class View(Protocol):
     def show_facts(self, facts: ModelFacts) -> None:
         """Show what is known of the loaded model."""
 
+    def show_model(self, name: str) -> None:
+        """Offer a new model and choose it, as if the user had."""
+
     def show_review(self, can_review: bool) -> None:
         """Offer or withhold what needs a result."""

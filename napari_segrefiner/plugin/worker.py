@@ -23,7 +23,7 @@ from napari_segrefiner.core.events import (
 from napari_segrefiner.errors import InputError, SegRefinerError
 from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin.edits import Edit, object_edit, plane_edit
-from napari_segrefiner.plugin.engine import Engine, ModelFacts
+from napari_segrefiner.plugin.engine import Added, Engine, ModelFacts
 from napari_segrefiner.plugin.frames import Frame, PackedMask
 from napari_segrefiner.plugin.images import ImageReader
 from napari_segrefiner.plugin.planes import Plane
@@ -91,7 +91,7 @@ class Failed:
     text: str
 
 
-WorkerEvent = Progress | Frame | PlaneDone | Warmed | Failed
+WorkerEvent = Progress | Frame | PlaneDone | Warmed | Added | Failed
 Work = Callable[[threading.Event], Iterator[WorkerEvent]]
 
 
@@ -196,6 +196,11 @@ def warm_model(
 ) -> Iterator[WorkerEvent]:
     """Load a model, so that the first run need not wait."""
     yield Warmed(engine.warm(model, options))
+
+
+def add_model(engine: Engine, path: str) -> Iterator[WorkerEvent]:
+    """Put a weight file into the user's models."""
+    yield engine.add_model(path)
 
 
 def guarded(work: Work, cancelled: threading.Event) -> Iterator[WorkerEvent]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from napari_segrefiner.core.events import (
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.options import RefineOptions
-from napari_segrefiner.plugin.engine import ModelFacts
+from napari_segrefiner.plugin.engine import Added, ModelFacts
 
 BATCH = 2
 STEPS = 3
@@ -48,10 +49,17 @@ class FakeEngine:
         self.pause_s = pause_s
         self.gate: threading.Semaphore | None = None
         self.error: BaseException | None = None
+        self.add_error: Exception | None = None
+        self.added: Added | None = None
         self.warm_error: Exception | None = None
         self.calls: list[tuple[str, RefineOptions, np.ndarray, np.ndarray]] = []
         self.n_closed = 0
         self.n_warmed = 0
+
+    def add_model(self, path: str) -> Added:
+        if self.add_error is not None:
+            raise self.add_error
+        return self.added or Added(Path(path).stem)
 
     def warm(self, model: str, options: RefineOptions) -> ModelFacts:
         self.n_warmed += 1
