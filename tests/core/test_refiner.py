@@ -230,6 +230,8 @@ def test_objects_that_would_vanish_keep_their_coarse_mask() -> None:
     np.testing.assert_array_equal(result.labels, labels)
     assert {entry.status for entry in result.report} == {"kept"}
     assert {entry.uncertainty for entry in result.report} == {1.0}
+    doubting = refine(image, labels, model=stub_model(nothing, doubt=0.35))
+    assert {entry.status for entry in doubting.report} == {"kept"}
 
 
 def test_uncertain_objects_are_held() -> None:
@@ -267,6 +269,8 @@ def test_touching_cells_get_no_slits() -> None:
     result = refine(image, coarse, model=stub_model(shrunk))
     np.testing.assert_array_equal(result.labels[inner], coarse[inner])
     assert (result.labels[10] == 0).all()
+    alone = refine(image, coarse, model=stub_model(shrunk), ids=(1,))
+    np.testing.assert_array_equal(alone.labels[20:45, 20:80], coarse[20:45, 20:80])
     open_ = refine(image, coarse, model=stub_model(shrunk), close_gaps=False)
     assert (open_.labels[20:35, 44:46] == 0).all()
 
@@ -337,6 +341,27 @@ def test_given_noise_replaces_the_seed() -> None:
     assert (run(0, None) != run(1, None)).any()
     with pytest.raises(InputError, match="noise has the shape"):
         run(0, noise[:, :1])
+
+
+def test_given_noise_follows_its_object_through_the_batches() -> None:
+    image, labels = scene()
+    noise = np.random.default_rng(0).random((5, 2, 64, 64), dtype=np.float32)
+
+    def run(batch_size: int) -> Array:
+        result = refine(
+            image,
+            labels,
+            model=stub_model(tiny_network()),
+            noise=noise,
+            grid=64,
+            steps=3,
+            precision="float32",
+            batch_size=batch_size,
+        )
+        return result.labels
+
+    off = np.count_nonzero(run(2) != run(5))
+    assert off <= 0.001 * np.count_nonzero(labels)
 
 
 def test_events_come_in_order_and_progress_rises_to_one() -> None:
