@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_segrefiner.errors import InputError, OptionError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from napari_segrefiner.evaluation.folders import LabelFiles, LeftOut
+    import numpy.typing as npt
+
+    from napari_segrefiner.evaluation.examples import Example, Picked
+    from napari_segrefiner.evaluation.folders import LabelFiles, LeftOut, MoreLayers
     from napari_segrefiner.evaluation.pairing import Pairing
     from napari_segrefiner.evaluation.scores import ImageScores
 
@@ -21,6 +28,9 @@ SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
+    from napari_segrefiner.cli.validate import add_baseline_arguments
+    from napari_segrefiner.models.catalogue import DEFAULT
+
     parser.add_argument(
         "--truth",
         type=Path,
@@ -54,21 +64,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", type=Path, metavar="FILE", help="Also write all scores."
     )
     parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="Also write a report with pictures and charts, one page.",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="Images with the same names, for pictures and baselines.",
+    )
+    parser.add_argument(
+        "--model",
+        default=DEFAULT,
+        help="whose crops the baselines get, or that --effort tries "
+        f"(default: {DEFAULT})",
+    )
+    add_baseline_arguments(parser)
+    parser.add_argument(
         "--overwrite", action="store_true", help="Replace FILE if it exists already."
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Score and print; returns the exit code."""
-    from napari_segrefiner.errors import InputError
     from napari_segrefiner.evaluation.folders import find_files
-    from napari_segrefiner.evaluation.tables import as_json, format_table
+    from napari_segrefiner.evaluation.intervals import intervals, intervals_of_mean
+    from napari_segrefiner.evaluation.tables import (
+        as_json,
+        format_table,
+        intervals_json,
+    )
     from napari_segrefiner.io.atomic import check_destination, write_text
 
-    if arguments.json is not None:
-        check_destination(arguments.json, overwrite=arguments.overwrite)
-    found = find_files(arguments.truth, arguments.coarse, arguments.refined)
-    images, left_out = _score_all(found.files, arguments.pair)
+    more = _more_layers(arguments)
+    for path in (arguments.json, arguments.html):
+        if path is not None:
+            check_destination(path, overwrite=arguments.overwrite)
+    found = find_files(
+        arguments.truth, arguments.coarse, arguments.refined, arguments.images
+    )
+    images, left_out, sources = _score_all(found.files, arguments.pair, more)
     left_out = [*found.left_out, *left_out]
     if not images:
         msg = f"No picture could be scored. {left_out[0].name}: {left_out[0].reason}"
@@ -76,28 +113,131 @@ def run(arguments: argparse.Namespace) -> int:
     _complain(left_out)
     print(format_table(images))
     if arguments.json is not None:
-        text = json.dumps(as_json(images, left_out), indent=1) + "\n"
+        content = as_json(images, left_out)
+        held = {"intervals": intervals_json(intervals(images))}
+        if len(images) > 1:
+            held["intervals_of_mean"] = intervals_json(intervals_of_mean(images))
+        last = {"images": content.pop("images")}
+        text = json.dumps({**content, **held, **last}, indent=1) + "\n"
         write_text(arguments.json, text, overwrite=arguments.overwrite)
+    if arguments.html is not None:
+        page = _page(images, left_out, sources, more)
+        write_text(arguments.html, page, overwrite=arguments.overwrite)
     return 0
 
 
+def _more_layers(arguments: argparse.Namespace) -> MoreLayers | None:
+    """What makes a layer of every baseline; None without baselines."""
+    from napari_segrefiner.cli.validate import read_baselines
+
+    baselines, tuned = read_baselines(arguments)
+    if not baselines:
+        return None
+    if arguments.images is None:
+        msg = "--baselines look at images; name their folder by --images."
+        raise OptionError(msg)
+
+    from napari_segrefiner.evaluation.baseline_runs import refine_with
+    from napari_segrefiner.io.stacks import planes
+    from napari_segrefiner.models.catalogue import load_model
+    from napari_segrefiner.options import RefineOptions
+
+    card = load_model(arguments.model).card
+
+    def more(
+        set_name: str, image: npt.NDArray[Any], coarse: npt.NDArray[Any]
+    ) -> dict[str, npt.NDArray[Any]]:
+        layers = {one.name: coarse.copy() for one in baselines}
+        for plane in planes(image, coarse):
+            options = RefineOptions(channel_axis=plane.channel_axis)
+            for one in baselines:
+                layers[one.name][plane.index] = refine_with(
+                    one,
+                    tuned.settings(one.name, set_name),
+                    plane.image,
+                    plane.labels,
+                    card=card,
+                    options=options,
+                ).labels
+        return layers
+
+    return more
+
+
 def _score_all(
-    files: Sequence[LabelFiles], pairing: Pairing
-) -> tuple[dict[str, list[ImageScores]], list[LeftOut]]:
-    """Scores by set, and what was left out."""
+    files: Sequence[LabelFiles], pairing: Pairing, more: MoreLayers | None
+) -> tuple[dict[str, list[ImageScores]], list[LeftOut], dict[str, LabelFiles]]:
+    """Scores by set, what was left out, and where each picture came from."""
     from tqdm import tqdm
 
     from napari_segrefiner.evaluation.folders import LeftOut, score_files
 
     images: dict[str, list[ImageScores]] = {}
-    left_out = []
+    left_out, sources = [], {}
     for one in tqdm(files, unit="picture", disable=None, leave=False):
-        for scored in score_files(one, pairing):
+        for scored in score_files(one, pairing, more):
             if isinstance(scored, LeftOut):
                 left_out.append(scored)
             else:
                 images.setdefault(one.set_name, []).append(scored)
-    return images, left_out
+                sources[scored.name] = one
+    return images, left_out, sources
+
+
+def _page(
+    images: dict[str, list[ImageScores]],
+    left_out: Sequence[LeftOut],
+    sources: dict[str, LabelFiles],
+    more: MoreLayers | None,
+) -> str:
+    """The report about the first refined layer."""
+    from napari_segrefiner.evaluation.examples import pick
+    from napari_segrefiner.evaluation.intervals import intervals
+    from napari_segrefiner.evaluation.report import Report, render
+    from napari_segrefiner.evaluation.scores import COARSE
+
+    pooled = [image for group in images.values() for image in group]
+    layer = next((name for name in pooled[0].layers if name != COARSE), COARSE)
+    chosen = pick(pooled, layer)
+    drawn = {
+        group: [
+            _example(pooled[one.image].name, one, layer, sources, more)
+            for one in picked
+        ]
+        for group, picked in chosen.items()
+    }
+    title = "Segmentation scores" if layer == COARSE else "Before and after refinement"
+    return render(Report(title, images, layer, drawn, intervals(images), left_out))
+
+
+def _example(
+    name: str,
+    picked: Picked,
+    layer: str,
+    sources: dict[str, LabelFiles],
+    more: MoreLayers | None,
+) -> Example:
+    """Read a picture again and cut the object out."""
+    from napari_segrefiner.evaluation.examples import cut_out
+    from napari_segrefiner.evaluation.folders import load, plane_name
+    from napari_segrefiner.evaluation.scores import COARSE
+    from napari_segrefiner.io.stacks import planes
+
+    files = sources[name]
+    found = load(files, more if layer not in files.layers else None)
+    blank = np.broadcast_to(np.uint8(0), found.truth.shape)
+    image = blank if found.image is None else found.image
+    plane = next(
+        p for p in planes(image, found.truth) if plane_name(files, p.index) == name
+    )
+    return cut_out(
+        name,
+        picked,
+        None if found.image is None else plane.image,
+        plane.labels,
+        found.layers[COARSE][plane.index],
+        found.layers[layer][plane.index],
+    )
 
 
 def _complain(left_out: Sequence[LeftOut]) -> None:

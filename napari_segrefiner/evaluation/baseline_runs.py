@@ -11,8 +11,8 @@ import numpy.typing as npt
 from napari_segrefiner.core.crops import CropRule
 from napari_segrefiner.core.draft import Draft, make_draft
 from napari_segrefiner.core.guards import Guards
-from napari_segrefiner.core.objects import check_labels
-from napari_segrefiner.core.plan import Job, Plan, make_plan
+from napari_segrefiner.core.objects import check_labels, choose, find_objects
+from napari_segrefiner.core.plan import Job, Plan
 from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.core.settle import Settlement
 from napari_segrefiner.evaluation.baselines import Baseline, Settings, stretched
@@ -69,9 +69,12 @@ def plan_as(
         grids=card.grids,
         is_published=chosen.preset == "published",
     )
-    return make_plan(
-        picture, coarse, rule, ids=chosen.ids, min_area=chosen.min_area or 0
-    )
+    objects = find_objects(coarse)
+    jobs = [
+        Job(target, rule.plan(target.box, (coarse.shape[0], coarse.shape[1])), rank)
+        for rank, target in enumerate(choose(objects, chosen.ids, chosen.min_area or 0))
+    ]
+    return Plan(picture, coarse, tuple(objects), tuple(jobs))
 
 
 def show(plan: Plan, job: Job) -> Shown:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,13 @@ import numpy.typing as npt
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.evaluation.pairing import Pairing, Pairs, pair_objects
 from napari_segrefiner.evaluation.scores import COARSE, ImageScores, score_image
+from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels
 
 #: Endings that are looked for; of one stem the first is taken.
 ENDINGS = (".png", ".tif", ".tiff", ".npy")
+#: The same for images.
+IMAGE_ENDINGS = (*ENDINGS, ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class LabelFiles:
     stem: str
     truth: Path
     layers: Mapping[str, Path]
+    image: Path | None = None
 
     @property
     def name(self) -> str:
@@ -50,7 +54,12 @@ class Found:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def find_files(truth: Path, coarse: Path, refined: Sequence[Path] = ()) -> Found:
+def find_files(
+    truth: Path,
+    coarse: Path,
+    refined: Sequence[Path] = (),
+    images: Path | None = None,
+) -> Found:
     """Match the files of folders by stem.
 
     Parameters
@@ -60,6 +69,8 @@ def find_files(truth: Path, coarse: Path, refined: Sequence[Path] = ()) -> Found
         or SET/truth/STEM.png and SET/coarse/STEM.png.
     refined : sequence of Path
         As `coarse`, with SET/refined/STEM.png; a layer is called as its folder.
+    images : Path, optional
+        As `coarse`, with SET/images/STEM.jpg; a picture without one is left out.
 
     Raises
     ------
@@ -78,11 +89,14 @@ def find_files(truth: Path, coarse: Path, refined: Sequence[Path] = ()) -> Found
         name: _files_of(folder, (COARSE,) if name == COARSE else ("refined",))
         for name, folder in folders.items()
     }
+    image_files = _files_of(images, ("images",), IMAGE_ENDINGS) if images else {}
     found = Found()
     for key, true_file in sorted(true_files.items()):
         layers = {n: files[key] for n, files in layer_files.items() if key in files}
         missing = [str(folders[n]) for n in folders if n not in layers]
-        one = LabelFiles(*key, true_file, layers)
+        if images and key not in image_files:
+            missing.append(str(images))
+        one = LabelFiles(*key, true_file, layers, image_files.get(key))
         if missing:
             reason = f"There is no {key[1]} in {' and '.join(missing)}."
             found.left_out.append(LeftOut(one.name, reason))
@@ -103,41 +117,86 @@ def find_files(truth: Path, coarse: Path, refined: Sequence[Path] = ()) -> Found
     return found
 
 
-def _files_of(folder: Path, roles: Sequence[str]) -> dict[tuple[str, str], Path]:
-    """Label files by (set, stem); the set is "" if the folder holds files itself."""
+def _files_of(
+    folder: Path, roles: Sequence[str], endings: Sequence[str] = ENDINGS
+) -> dict[tuple[str, str], Path]:
+    """Files by (set, stem); the set is "" if the folder holds files itself."""
     if not folder.is_dir():
         msg = f"{folder} is not a folder; give the folder that holds the label files."
         raise InputError(msg)
-    if own := _by_stem(folder):
+    if own := _by_stem(folder, endings):
         return {("", stem): path for stem, path in own.items()}
     found = {}
     for one in sorted(path for path in folder.iterdir() if path.is_dir()):
         held = [one / role for role in roles if (one / role).is_dir()]
-        for stem, path in _by_stem(held[0] if held else one).items():
+        for stem, path in _by_stem(held[0] if held else one, endings).items():
             found[one.name, stem] = path
     return found
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """The label files of a folder."""
+def _by_stem(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
+    """The files of a folder with one of the endings."""
     files = [
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+        if path.suffix.lower() in endings and not path.name.startswith(".")
     ]
-    by_preference = sorted(files, key=lambda path: ENDINGS.index(path.suffix.lower()))
+    by_preference = sorted(files, key=lambda path: endings.index(path.suffix.lower()))
     found: dict[str, Path] = {}
     for path in by_preference:
         found.setdefault(path.stem, path)
     return found
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """The arrays of one picture: truth, layers and, where asked for, the image."""
+
+    truth: npt.NDArray[Any]
+    layers: dict[str, npt.NDArray[Any]]
+    image: npt.NDArray[Any] | None = None
+
+
+#: From the name of a set, an image and its coarse labels to more layers by name.
+MoreLayers = Callable[
+    [str, npt.NDArray[Any], npt.NDArray[Any]], Mapping[str, npt.NDArray[Any]]
+]
+
+
+def load(files: LabelFiles, more: MoreLayers | None = None) -> Loaded:
+    """Read the files of a picture, and make the layers that `more` adds.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or sizes differ.
+    """
+    truth = read_labels(files.truth)
+    layers = {name: read_labels(path) for name, path in files.layers.items()}
+    for name, labels in layers.items():
+        if labels.shape != truth.shape:
+            sizes = [" x ".join(map(str, a.shape)) for a in (truth, labels)]
+            msg = f"The truth is {sizes[0]} but {name} is {sizes[1]}."
+            raise InputError(msg)
+    image = read_image(files.image) if files.image else None
+    if more is not None and image is not None:
+        layers |= more(files.set_name, image, layers[COARSE])
+    return Loaded(truth, layers, image)
+
+
 def score_files(
-    files: LabelFiles, pairing: Pairing = "auto"
+    files: LabelFiles, pairing: Pairing = "auto", more: MoreLayers | None = None
 ) -> Iterator[ImageScores | LeftOut]:
     """Score a picture; of a stack every plane that has a true object.
 
     Objects of a stack are paired in all planes together.
+
+    Parameters
+    ----------
+    files : LabelFiles
+    pairing : {"auto", "id", "overlap"}
+    more : callable, optional
+        Makes layers from the image and the coarse labels, see :func:`load`.
 
     Yields
     ------
@@ -145,38 +204,36 @@ def score_files(
         LeftOut for what cannot be scored, and for labels without truth.
     """
     try:
-        truth = read_labels(files.truth)
-        layers = {name: read_labels(path) for name, path in files.layers.items()}
-        pairs = _check_and_pair(truth, layers, pairing)
+        found = load(files, more)
+        pairs = _pair(found, pairing)
     except InputError as error:
         yield LeftOut(files.name, str(error))
         return
     if len(pairs.surplus):
         named = ", ".join(map(str, pairs.surplus[:10].tolist()))
-        more = ", ..." if len(pairs.surplus) > 10 else ""
-        reason = f"Coarse labels without truth: {named}{more}."
+        more_ids = ", ..." if len(pairs.surplus) > 10 else ""
+        reason = f"Coarse labels without truth: {named}{more_ids}."
         yield LeftOut(files.name, reason)
+    truth = found.truth
     for index in np.ndindex(truth.shape[:-2]):
         if truth.ndim == 2 or truth[index].any():
-            name = files.name + "".join(f"[{i}]" for i in index)
             own = _pairs_in(pairs, truth[index]) if index else pairs
-            planes = {key: labels[index] for key, labels in layers.items()}
+            planes = {key: labels[index] for key, labels in found.layers.items()}
+            name = plane_name(files, index)
             yield score_image(name, truth[index], planes, own)
 
 
-def _check_and_pair(
-    truth: npt.NDArray[Any], layers: Mapping[str, npt.NDArray[Any]], pairing: Pairing
-) -> Pairs:
-    """Refuse sizes that differ and a truth without objects, then pair."""
-    for name, labels in layers.items():
-        if labels.shape != truth.shape:
-            sizes = [" x ".join(map(str, a.shape)) for a in (truth, labels)]
-            msg = f"The truth is {sizes[0]} but {name} is {sizes[1]}."
-            raise InputError(msg)
-    if not truth.any():
+def plane_name(files: LabelFiles, index: tuple[int, ...]) -> str:
+    """What a plane is called in reports."""
+    return files.name + "".join(f"[{i}]" for i in index)
+
+
+def _pair(found: Loaded, pairing: Pairing) -> Pairs:
+    """Refuse a truth without objects, then pair."""
+    if not found.truth.any():
         msg = "The truth holds no object."
         raise InputError(msg)
-    return pair_objects(truth, layers[COARSE], pairing)
+    return pair_objects(found.truth, found.layers[COARSE], pairing)
 
 
 def _pairs_in(pairs: Pairs, plane: npt.NDArray[Any]) -> Pairs:

@@ -16,6 +16,7 @@ from napari_segrefiner.evaluation.scores import (
 
 if TYPE_CHECKING:
     from napari_segrefiner.evaluation.folders import LeftOut
+    from napari_segrefiner.evaluation.intervals import Intervals
 
 #: Columns of the table: metric and head.
 COLUMNS = {
@@ -105,6 +106,14 @@ def totals_json(group: Totals) -> dict[str, Any]:
             for metric, total in metrics.items()
         }
         for layer, metrics in group.items()
+    }
+
+
+def intervals_json(found: Intervals) -> dict[str, Any]:
+    """Intervals, JSON-ready: {layer: {metric: [low, high]}}."""
+    return {
+        layer: {metric: list(limits) for metric, limits in metrics.items()}
+        for layer, metrics in found.items()
     }
 
 
