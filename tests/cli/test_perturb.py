@@ -71,14 +71,14 @@ def test_validate_prints_a_line_per_set_and_the_means(data, model, tmp_path, cap
     assert main(command) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Model tiny")
-    starts = [line[:25].rstrip() for line in lines[3:]]
+    starts = [line[:26].rstrip() for line in lines[3:]]
     assert starts == [
         "mixed/cells",
         "mixed/things *",
         "mean of sets, all",
         "mean of sets, seen",
         "mean of sets, left out",
-        "* left out of the trainin",
+        "* left out of the training",
     ]
     content = json.loads(scores.read_text())
     assert list(content)[:3] == ["model", "options", "means"]
@@ -108,7 +108,7 @@ def test_validate_keeps_the_masks_where_it_is_told(data, model, tmp_path, capsys
         (["--steps", "0"], "--steps is 0"),
         (["--steps", ""], "--steps is empty"),
         (["--set-option", "doubt"], "NAME=VALUE"),
-        (["--set-option", "dout=1"], "not understood"),
+        (["--set-option", "speed=1"], "not understood"),
         (["--set-option", "doubt=7"], "doubt is 7"),
         (["--set-option", "flips=maybe"], "true or false"),
         (["--model", "nowhere.safetensors"], "no model"),
