@@ -247,6 +247,19 @@ def test_uncertain_objects_are_held() -> None:
     assert {entry.status for entry in free.report} == {"refined"}
 
 
+def test_doubtful_pixels_keep_their_coarse_label() -> None:
+    image, labels = scene()
+
+    def unsure(x: Tensor, index: Tensor) -> Tensor:
+        return bright(x, index) * 0.01  # |2P - 1| is about 0.1
+
+    held = refine(image, labels, model=stub_model(unsure), pixel_doubt=0.2)
+    np.testing.assert_array_equal(held.labels, labels)
+    assert {entry.status for entry in held.report} == {"unchanged"}
+    free = refine(image, labels, model=stub_model(unsure), pixel_doubt=0.05)
+    assert (free.labels != labels).any()
+
+
 def test_an_object_too_thin_for_its_grid_is_held() -> None:
     labels = np.zeros((1200, 1200), np.uint8)
     labels[600, 100:1100] = 1
@@ -385,6 +398,16 @@ def test_events_come_in_order_and_progress_rises_to_one() -> None:
             done += event.ids
             steps = []
     assert sorted(done) == [33, 44, 55, 66, 77]
+
+
+def test_objects_on_equal_grids_share_a_batch_and_small_ones_come_first() -> None:
+    labels = np.zeros((120, 480), np.uint8)
+    for id in range(1, 7):
+        side = 10 if id % 2 else 50
+        labels[20 : 20 + side, 80 * id - 70 : 80 * id - 70 + side] = id
+    events = Refiner(ORACLE, RefineOptions(steps=1)).steps(labels, labels)
+    batches = [event.ids for event in events if isinstance(event, BatchDone)]
+    assert batches == [(1, 3, 5), (2, 4, 6)]
 
 
 def test_the_mask_of_a_step_lies_in_its_box() -> None:
