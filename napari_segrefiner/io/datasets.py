@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +116,7 @@ def find_sets(
         raise InputError(msg)
     groups = read_groups(root)
     found = [
-        _find(source, split, groups)
+        _find(root, source, split, groups)
         for source in sources
         if _name(source) not in excluded
     ]
@@ -222,18 +221,18 @@ def _is_set(folder: Path) -> bool:
 
 
 def _find(
-    source: Path, split: Split, groups: Mapping[str, Mapping[str, str]]
+    root: Path, source: Path, split: Split, groups: Mapping[str, Mapping[str, str]]
 ) -> ImageSet:
     if source.is_file():
         return _find_annotated(source, split)
     if not _is_set(source):
-        return _find_masked(source, split)
+        return _find_masked(source, split, is_root=source == root)
     return _find_set(source, split, groups.get(source.name, {}))
 
 
 def _find_annotated(file: Path, split: Split) -> ImageSet:
     """The images of an annotation file."""
-    side = side_of(file.with_name(re.sub(r"\d+", "", file.stem)))
+    side = side_of(file.stem)
     if side not in (None, split):
         return ImageSet(file.stem, ())
     indexed, problems = read_index(file)
@@ -246,9 +245,9 @@ def _find_annotated(file: Path, split: Split) -> ImageSet:
     return ImageSet(file.stem, tuple(items), tuple(problems))
 
 
-def _find_masked(folder: Path, split: Split) -> ImageSet:
+def _find_masked(folder: Path, split: Split, *, is_root: bool) -> ImageSet:
     """The images of a folder with one mask per image."""
-    side = side_of(folder)
+    side = None if is_root else side_of(folder.name)
     if side not in (None, split):
         return ImageSet(folder.name, ())
     files, problems = find_masks(folder)

@@ -6,8 +6,9 @@
     NAME_im.jpg      NAME_gt.png         side by side in one folder
     list/train.txt   list/val.txt        names of each side, if there are lists
 
-A folder that is itself called for a side (DIS-TR, DIS-VD, train, val) belongs to it;
-one for tests (DIS-TE1, test) to none. Others are split by name.
+A folder whose name ends with a side (DIS-TR, DIS-VD, train, val) belongs to it, one for
+tests (DIS-TE1, test) to none. Others, and the folder that was asked for, are split by
+name.
 """
 
 from __future__ import annotations
@@ -66,21 +67,21 @@ def find_masks(folder: Path) -> tuple[list[MaskFile], list[str]]:
     return found, problems
 
 
-def side_of(folder: Path) -> str | None:
-    """The side that a folder's name says: train, val, test; None if it says nothing.
+def side_of(name: str) -> str | None:
+    """The side that the last word of a name says: train, val, test; else None.
 
     Examples
     --------
-    >>> [side_of(Path(name)) for name in ("DIS-TR", "DIS-VD", "DIS-TE2", "cells")]
+    >>> [side_of(name) for name in ("DIS-TR", "instances_val2017", "DIS-TE2", "cells")]
     ['train', 'val', 'test', None]
     """
-    words = set(re.split(r"[^a-z]+", folder.name.lower()))
+    words = re.findall(r"[a-z]+", name.lower())
     for side, names in (
         ("train", {"tr", "train", "training"}),
         ("val", {"vd", "val", "valid", "validation"}),
         ("test", {"te", "test", "testing"}),
     ):
-        if words & names:
+        if words and words[-1] in names:
             return side
     return None
 

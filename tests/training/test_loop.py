@@ -6,6 +6,7 @@ import dataclasses
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -151,6 +152,63 @@ def test_kept_models_are_of_the_iterations_asked_for(
     kept = RunFolder(tmp_path).kept()
     assert [path.stem for path in kept] == ["1", "3"]
     assert [load_model(p).card.recipe["iteration"] for p in kept] == [1, 3]
+
+
+def test_the_published_training_goes_from_lr_to_hr(
+    tmp_path: Path, set_folder: Path
+) -> None:
+    shared = {
+        "network": "reduced",
+        "window": 32,
+        "at_once": 2,
+        "validation_windows": 2,
+        "validate_every": 2,
+        "workers": 0,
+        "name": "none",
+    }
+    lr = TrainOptions(
+        preset="paper-lr",
+        iterations=3,
+        batch_size=4,
+        milestones=(1,),
+        keep=(2,),
+        **shared,  # type: ignore[arg-type]
+    )
+    sets = tmp_path / "masks"
+    for kind in ("im", "gt"):
+        (sets / kind).mkdir(parents=True)
+    for k in range(3):
+        y, x = np.mgrid[:70, :90]
+        mask = np.hypot(y - 35, x - 40 - k) < 22
+        for kind, values in (("im", mask * 90 + 60), ("gt", mask * 255)):
+            path = sets / kind / f"{k}.png"
+            Image.fromarray(values.astype(np.uint8)).save(path)
+    events = list(loop.train(sets, tmp_path / "lr", lr))
+    rates = [e.learning_rate for e in events if isinstance(e, Progress)]
+    assert rates == [4e-4, 2e-4, 2e-4]
+    card = load_model(tmp_path / "lr" / BEST).card
+    assert (card.normalisation, card.defaults.steps) == ("imagenet", 6)
+    assert card.data["sets"] == {"masks": {"images": 2}}
+
+    hr = TrainOptions(
+        preset="paper-hr",
+        init=str(tmp_path / "lr"),
+        iterations=1,
+        batch_size=4,
+        keep=(1,),
+        **shared,  # type: ignore[arg-type]
+    )
+    *_, done = loop.train(sets, tmp_path / "hr", hr)
+    assert isinstance(done, TrainDone)
+    kept = load_model(RunFolder(tmp_path / "lr").kept()[0])
+    assert kept.card.recipe["iteration"] == 2
+    (path,) = RunFolder(tmp_path / "hr").kept()
+    started = load_model(path)
+    assert started.card.normalisation == "imagenet"
+    # one step at 4e-4 away from the kept checkpoint, not from the last one
+    ours = torch.cat([p.flatten() for p in started.network.parameters()])
+    theirs = torch.cat([p.flatten() for p in kept.network.parameters()])
+    assert (ours - theirs).abs().max() < 4.1e-4
 
 
 def test_a_stopped_run_resumes_as_if_it_had_not_stopped(

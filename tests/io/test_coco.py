@@ -1,0 +1,177 @@
+"""COCO and LVIS files: outlines, run lengths, and which image they belong to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.io.coco import decode, is_coco, read_index
+from napari_segrefiner.io.datasets import find_sets
+from napari_segrefiner.io.pairs import read_sets
+
+
+def _square(x: int, y: int, side: int) -> list[list[int]]:
+    return [[x, y, x + side, y, x + side, y + side, x, y + side]]
+
+
+def _write(path: Path, images: list[Any], annotations: list[Any], **more: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tree = {"info": {"year": 1}, "images": images, "annotations": annotations, **more}
+    path.write_text(json.dumps(tree, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def _image(path: Path, height: int = 20, width: int = 30) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.arange(height * width).reshape(height, width) % 251
+    Image.fromarray(values.astype(np.uint8)).save(path)
+
+
+def _entry(i: int, name: str, height: int = 20, width: int = 30) -> dict[str, Any]:
+    return {"id": i, "file_name": name, "height": height, "width": width}
+
+
+def test_a_polygon_holds_the_pixels_whose_middle_is_inside() -> None:
+    mask = decode([[2, 1, 5, 1, 5, 3, 2, 3], [7.6, 0, 9.4, 0, 9.4, 1, 7.6, 1]], 4, 10)
+    expected = np.zeros((4, 10), bool)
+    expected[1:3, 2:5] = True
+    expected[0, 8] = True
+    assert np.array_equal(mask, expected)
+
+
+def test_run_lengths_go_down_the_columns() -> None:
+    mask = decode({"size": [3, 2], "counts": [2, 3, 1]}, 3, 2)
+    assert mask.astype(int).tolist() == [[0, 1], [0, 1], [1, 0]]
+
+
+def test_compressed_run_lengths_are_those_of_the_format() -> None:
+    # 3; 40 in two characters; 5; 2 as the difference to 40, which is negative.
+    runs = [3, 40, 5, 2]
+    text = decode({"size": [10, 5], "counts": "3X15jN"}, 10, 5)
+    assert np.array_equal(text, decode({"size": [10, 5], "counts": runs}, 10, 5))
+    assert np.count_nonzero(text) == 42
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        {"size": [3, 3], "counts": [2, 3]},
+        {"size": [9, 9], "counts": [81]},
+        {"counts": [9]},
+        [[1, 2, 3]],
+        "polygon",
+    ],
+)
+def test_outlines_that_are_none_are_refused(outline: Any) -> None:
+    with pytest.raises(InputError, match="outline cannot be understood"):
+        decode(outline, 3, 3)
+
+
+def test_an_index_finds_images_and_reads_their_objects(tmp_path: Path) -> None:
+    _image(tmp_path / "images" / "häuser.png")
+    _image(tmp_path / "train2017" / "7.png")
+    file = _write(
+        tmp_path / "annotations" / "a.json",
+        [
+            _entry(1, "häuser.png"),
+            {
+                "id": 7,
+                "height": 20,
+                "width": 30,
+                "coco_url": "http://images.example/train2017/7.png",
+            },
+            _entry(8, "gone.png"),
+            _entry(9, "empty.png"),
+        ],
+        [
+            {
+                "image_id": 7,
+                "segmentation": _square(1, 1, 3),
+                "area": 9,
+                "bbox": [1, 1, 3, 3],
+            },
+            {"image_id": 1, "segmentation": _square(0, 0, 20), "iscrowd": 1},
+            {"image_id": 7, "segmentation": _square(5, 5, 4), "ignore": 1},
+            {"image_id": 7, "segmentation": []},
+            {"image_id": 8, "segmentation": _square(5, 5, 4)},
+        ],
+        categories=[{"id": 1, "name": '[{"é'}],
+    )
+    found, problems = read_index(file)
+    assert [one.stem for one in found] == ["häuser", "train2017/7"]
+    assert len(problems) == 1
+    assert "gone.png" in problems[0]
+    first, second = found[1].annotations.objects()
+    assert (first.area, first.box, first.is_ignored) == (9, (1, 1, 3, 3), False)
+    assert (second.area, second.is_ignored) == (600, True)
+    assert np.count_nonzero(second.mask) == 16
+    assert found[0].annotations.objects()[0].is_crowd
+
+
+def test_smaller_objects_lie_on_top_and_hidden_ones_are_gone(tmp_path: Path) -> None:
+    _image(tmp_path / "a.png")
+    file = _write(
+        tmp_path / "a.json",
+        [_entry(1, "a.png")],
+        [
+            {"image_id": 1, "segmentation": _square(2, 2, 4)},
+            {"image_id": 1, "segmentation": _square(1, 1, 12)},
+            {"image_id": 1, "segmentation": _square(2, 2, 5)},  # 16 of 25 are covered
+            {"image_id": 1, "segmentation": _square(14, 0, 9), "iscrowd": 1},
+        ],
+    )
+    (one,), _ = read_index(file)
+    labels = one.annotations.labels()
+    assert np.unique(labels).tolist() == [0, 1, 2]
+    assert np.count_nonzero(labels == 1) == 16
+    assert np.count_nonzero(labels == 2) == 144 - 25
+
+
+def test_what_is_no_annotation_file_is_refused(tmp_path: Path) -> None:
+    for k, text in enumerate(("", "[1]", '{"images": [{"id"', '{"images": [{}]}')):
+        path = tmp_path / f"{k}.json"
+        path.write_text(text)
+        if k < 3:
+            with pytest.raises(InputError, match="not a COCO or LVIS"):
+                read_index(path)
+    assert not is_coco(tmp_path / "1.json")
+    assert is_coco(tmp_path / "3.json")
+    assert not is_coco(tmp_path / "none.json")
+
+
+def test_a_file_that_changed_since_is_named(tmp_path: Path) -> None:
+    _image(tmp_path / "a.png")
+    outline = {"image_id": 1, "segmentation": _square(2, 2, 4)}
+    file = _write(tmp_path / "a.json", [_entry(1, "a.png")], [outline])
+    (one,), _ = read_index(file)
+    file.write_text("{}")
+    with pytest.raises(InputError, match="cannot be read any more"):
+        one.annotations.objects()
+
+
+def test_annotation_files_are_data_sets(tmp_path: Path) -> None:
+    entries = [_entry(i, f"{i}.png") for i in range(10)]
+    outlines = [{"image_id": i, "segmentation": _square(3, 3, 6)} for i in range(10)]
+    for i in range(10):
+        _image(tmp_path / "images" / f"{i}.png")
+    folder = tmp_path / "annotations"
+    _write(folder / "instances_train2017.json", entries[:7], outlines[:7])
+    _write(folder / "instances_val2017.json", entries[7:], outlines[7:])
+    _write(folder / "captions_train2017.json", entries, [])
+    (train,), (val,) = find_sets(tmp_path, "train"), find_sets(tmp_path, "val")
+    assert (train.name, len(train.items)) == ("instances_train2017", 7)
+    assert (val.name, len(val.items)) == ("instances_val2017", 3)
+    ((_, pairs),) = read_sets([train])
+    assert pairs[0].image.shape == (20, 30, 3)
+    assert np.count_nonzero(pairs[0].labels == 1) == 36
+    whole = _write(tmp_path / "all.json", entries, outlines)
+    sides = [find_sets(whole, side)[0].items for side in ("train", "val")]  # type: ignore[arg-type]
+    stems = [{item.stem for item in side} for side in sides]
+    assert (len(stems[0]), len(stems[1])) == (8, 2)
+    assert not stems[0] & stems[1]
