@@ -44,6 +44,7 @@ _WINDOWS: dict[str, Any] = {
     "own_share": 0.4,
     "map_dropout": 0.1,
     "validate_every": 1000,
+    "validation_windows": 256,
     "early_stop": 0,
     "keep": (),
     "workers": 1,
@@ -73,6 +74,7 @@ _PUBLISHED: dict[str, Any] = {
     "own_after": 0,
     "map_dropout": 0.0,
     "validate_every": 5000,
+    "validation_windows": 64,
     "early_stop": 0,
     "keep": (80_000,),
     "workers": 8,
@@ -263,8 +265,8 @@ class TrainOptions:
     validate_every: int | None = option(
         None, "Iterations between two validations.", minimum=1
     )
-    validation_windows: int = option(
-        256, "Windows of each validation, over all sets.", minimum=0, maximum=100_000
+    validation_windows: int | None = option(
+        None, "Windows of each validation, over all sets.", minimum=0, maximum=100_000
     )
     early_stop: int | None = option(
         None,

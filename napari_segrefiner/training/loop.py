@@ -161,9 +161,11 @@ class _Training:
         clock = Clock(counters, options.checkpoint_minutes)
         train_sets = find_sets(self.data, "train", options.exclude)
         told: set[str] = set()
-        samples = training_samples(train_sets, options, told)
+        samples = training_samples(train_sets, options, run.path, told)
         batches = TrainingBatches(samples, self._draws())
-        windows = windows_of(self.data, self.config, told) if run.writes else []
+        windows = []
+        if run.writes:
+            windows = windows_of(self.data, self.config, run.path, told)
         learner = self._learner(batches)
         judge = Judge(run, self.config, windows, _facts(self.data, samples, options))
         self._restore(learner)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from scipy import ndimage
 
-from napari_segrefiner.errors import InputError
+from napari_segrefiner.errors import InputError, SegRefinerError
+from napari_segrefiner.io.atomic import write_whole
 from napari_segrefiner.io.datasets import ImageSet, Item, report
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.pairs import read_item, read_mask, to_rgb
@@ -69,6 +72,9 @@ class PublishedSamples:
     has_patches : bool
     told : set of str, optional
         Problems that were logged already; others are logged and added.
+    cache : Path, optional
+        Folder that keeps the coarse masks of HR: each is made once, which takes many
+        seconds for a large image.
 
     Raises
     ------
@@ -84,10 +90,12 @@ class PublishedSamples:
         side: int,
         has_patches: bool,
         told: set[str] | None = None,
+        cache: Path | None = None,
     ) -> None:
         self.seed = seed
         self.side = side
         self.has_patches = has_patches
+        self.cache = cache
         self.items: list[Item] = []
         self.counts: dict[str, dict[str, int]] = {}
         problems = [text for one in sets for text in one.problems]
@@ -200,6 +208,25 @@ class PublishedSamples:
         for path in self.items[which].coarse:
             if path.parent.name == folder and self.items[which].is_mask:
                 return read_mask(path).astype(bool)
+        if self.cache is None:
+            return self._made_coarse(which, fine, is_expanded=is_expanded)
+        kept = self.cache / f"{self.seed}-{which}-{folder}.png"
+        if not kept.exists():
+            coarse = self._made_coarse(which, fine, is_expanded=is_expanded)
+            try:
+                self.cache.mkdir(parents=True, exist_ok=True)
+                with write_whole(kept, overwrite=True) as part:
+                    Image.fromarray(coarse).save(part, format="PNG")
+            except (OSError, SegRefinerError) as error:
+                _LOG.warning("A coarse mask is made anew each time. %s", error)
+            return coarse
+        coarse = read_mask(kept).astype(bool)
+        if coarse.shape != fine.shape:
+            message = f"{kept} is not of this data set; remove {self.cache}."
+            raise InputError(message)
+        return coarse
+
+    def _made_coarse(self, which: int, fine: Mask, *, is_expanded: bool) -> Mask:
         bits = np.random.Philox(key=[self.seed, which], counter=_VARIANTS[is_expanded])
         whole = ndimage.binary_fill_holes(fine) if is_expanded else fine
         return simulate_published(np.random.Generator(bits), whole).mask

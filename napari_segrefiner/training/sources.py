@@ -26,6 +26,8 @@ _LOG = logging.getLogger(__name__)
 
 #: Seed of validation windows: the same in every run, other than any training's.
 VALIDATION_SEED = 715_517
+#: Folder of a run with made coarse masks that are used again.
+CACHE = "coarse"
 #: Rows of examples that a sheet has if there are only a few sets.
 SHEET_ROWS = 6
 #: Validation pictures keep their colours: it is on them that the model will work.
@@ -47,7 +49,7 @@ class CountedSource(SampleSource, Protocol):
 
 
 def training_samples(
-    sets: Sequence[ImageSet], options: TrainOptions, told: set[str]
+    sets: Sequence[ImageSet], options: TrainOptions, folder: Path, told: set[str]
 ) -> CountedSource:
     """The samples to learn from.
 
@@ -56,6 +58,8 @@ def training_samples(
     sets : sequence of ImageSet
     options : TrainOptions
         Resolved.
+    folder : Path
+        Of the run; it keeps what is expensive to make.
     told : set of str
         Problems that the user has read; others are logged, and added (in place).
     """
@@ -73,10 +77,13 @@ def training_samples(
         side=known(options.window),
         has_patches=options.crops == "patches",
         told=told,
+        cache=folder / CACHE / "train",
     )
 
 
-def validation_windows(data: Path, config: RunConfig, told: set[str]) -> list[Windows]:
+def validation_windows(
+    data: Path, config: RunConfig, folder: Path, told: set[str]
+) -> list[Windows]:
     """Fixed windows of every set's validation side, left-out sets included.
 
     Empty if none are wanted or there are no validation data, which is logged.
@@ -93,7 +100,7 @@ def validation_windows(data: Path, config: RunConfig, told: set[str]) -> list[Wi
     windows = []
     for one in found:
         try:
-            source = _validation_source(one, options, told)
+            source = _validation_source(one, options, folder, told)
         except InputError as error:
             _LOG.warning("Set %s is not validated: %s", one.name, error)
             continue
@@ -111,7 +118,7 @@ def validation_windows(data: Path, config: RunConfig, told: set[str]) -> list[Wi
 
 
 def _validation_source(
-    one: ImageSet, options: TrainOptions, told: set[str]
+    one: ImageSet, options: TrainOptions, folder: Path, told: set[str]
 ) -> SampleSource:
     if options.crops == "windows":
         return Samples(
@@ -131,6 +138,7 @@ def _validation_source(
         side=known(options.window),
         has_patches=options.crops == "patches",
         told=told,
+        cache=folder / CACHE / one.name,
     )
 
 

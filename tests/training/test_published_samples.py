@@ -256,6 +256,31 @@ def test_hr_coarse_masks_of_an_image_are_two_that_never_change(
         assert (masks[0][hole].mean() > 0.5) == is_expanded
 
 
+def test_made_coarse_masks_are_kept_and_used_again(
+    masks_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets, cache = find_sets(masks_folder, "train"), tmp_path / "cache"
+    plain, kept = (
+        PublishedSamples(sets, seed=0, side=64, has_patches=True, cache=folder)
+        for folder in (None, cache)
+    )
+    first = [kept.sample(n) for n in range(0, 12, 2)]
+    assert 1 <= len(list(cache.iterdir())) <= 4
+    for number in range(0, 12, 2):
+        for ours, theirs in zip(plain.sample(number), first[number // 2], strict=True):
+            assert np.array_equal(ours, theirs)
+
+    made = published_samples.simulate_published
+
+    def only_patches(rng: np.random.Generator, fine: np.ndarray) -> Simulated:
+        assert fine.shape == (64, 64)
+        return made(rng, fine)
+
+    monkeypatch.setattr(published_samples, "simulate_published", only_patches)
+    again = PublishedSamples(sets, seed=0, side=64, has_patches=True, cache=cache)
+    assert np.array_equal(again.sample(0)[2], first[0][2])
+
+
 def test_prepared_coarse_masks_are_taken(masks_folder: Path) -> None:
     for name in ("coarse", "coarse_expand"):
         (masks_folder / name).mkdir()
