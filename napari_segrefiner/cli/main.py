@@ -37,6 +37,7 @@ COMMANDS = {
     "validate": "Show how much better a model makes coarse masks.",
     "perturb": "Make coarse labels from true ones, to try models on.",
     "tune": "Tune the baselines on a training split.",
+    "reproduce": "Reproduce the tables and figures of the paper.",
     "benchmark": "Measure how fast this machine refines.",
     "models": "List, import, fetch, export and remove models.",
     "info": "Show versions, devices and models.",
