@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from napari_segrefiner.evaluation.effort import Drawing
     from napari_segrefiner.evaluation.examples import Example, Picked
     from napari_segrefiner.evaluation.folders import LabelFiles, LeftOut, MoreLayers
     from napari_segrefiner.evaluation.pairing import Pairing
@@ -41,7 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--coarse",
         type=Path,
-        required=True,
         metavar="DIR",
         help="Labels before, with the same file names.",
     )
@@ -83,12 +83,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_baseline_arguments(parser)
     parser.add_argument(
+        "--effort",
+        action="store_true",
+        help="Instead: draw the true objects as hurried polygons of 4 to 24 points, "
+        "refine them by the model, and show the points saved.",
+    )
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=60,
+        metavar="N",
+        help="most objects that --effort draws (default: 60)",
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="Replace FILE if it exists already."
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Score and print; returns the exit code."""
+    if arguments.effort:
+        return _run_effort(arguments)
+    if arguments.coarse is None:
+        msg = "--coarse is missing; name the folder of the labels before."
+        raise OptionError(msg)
+
     from napari_segrefiner.evaluation.folders import find_files
     from napari_segrefiner.evaluation.intervals import intervals, intervals_of_mean
     from napari_segrefiner.evaluation.tables import (
@@ -123,6 +142,62 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.html is not None:
         page = _page(images, left_out, sources, more)
         write_text(arguments.html, page, overwrite=arguments.overwrite)
+    return 0
+
+
+def _run_effort(arguments: argparse.Namespace) -> int:
+    """Draw, refine, print; returns the exit code."""
+    from tqdm import tqdm
+
+    from napari_segrefiner.evaluation.coarse_sets import choose_objects
+    from napari_segrefiner.evaluation.effort import (
+        draw,
+        effort_json,
+        format_effort,
+        summarise,
+    )
+    from napari_segrefiner.evaluation.folders import TRUTHS, find_files
+    from napari_segrefiner.io.atomic import check_destination, write_text
+    from napari_segrefiner.io.images import read_image
+    from napari_segrefiner.io.labels import read_labels
+
+    if arguments.images is None or arguments.limit < 1:
+        msg = "--effort needs --images and a --limit of at least 1."
+        raise OptionError(msg)
+    if arguments.json is not None:
+        check_destination(arguments.json, overwrite=arguments.overwrite)
+    # The truth stands for the labels before: only what it draws matters.
+    found = find_files(
+        arguments.truth, arguments.truth, (), arguments.images, roles=TRUTHS
+    )
+    files = {one.name: one for one in found.files}
+    truths = {name: read_labels(one.truth) for name, one in files.items()}
+    truths = {name: truth for name, truth in truths.items() if truth.ndim == 2}
+    chosen = choose_objects(truths, arguments.limit, "effort")
+    if not chosen:
+        msg = f"{arguments.truth} holds no plane with objects; name true labels."
+        raise InputError(msg)
+
+    from napari_segrefiner.core.refiner import refine
+    from napari_segrefiner.models.catalogue import load_model
+
+    model = load_model(arguments.model)
+
+    def by_model(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return refine(image, labels, model=model).labels
+
+    drawings: list[Drawing] = []
+    for name in tqdm(sorted(chosen), unit="picture", disable=None, leave=False):
+        path = files[name].image
+        if path is not None:
+            image = read_image(path)
+            drawings += draw(image, truths[name], chosen[name], by_model, name=name)
+    effort = summarise(drawings)
+    print(f"Model {model.name} {model.sha256[:12]}")
+    print(format_effort(effort))
+    if arguments.json is not None:
+        text = json.dumps(effort_json(effort), indent=1) + "\n"
+        write_text(arguments.json, text, overwrite=arguments.overwrite)
     return 0
 
 

@@ -18,7 +18,9 @@ from napari_segrefiner.io.labels import read_labels
 
 #: Endings that are looked for; of one stem the first is taken.
 ENDINGS = (".png", ".tif", ".tiff", ".npy")
-#: The same for images.
+#: What the folder of the truth may be called inside of a set.
+TRUTHS = ("truth", "labels")
+#: The endings of images.
 IMAGE_ENDINGS = (*ENDINGS, ".jpg", ".jpeg")
 
 
@@ -59,6 +61,8 @@ def find_files(
     coarse: Path,
     refined: Sequence[Path] = (),
     images: Path | None = None,
+    *,
+    roles: Sequence[str] = (COARSE,),
 ) -> Found:
     """Match the files of folders by stem.
 
@@ -71,6 +75,8 @@ def find_files(
         As `coarse`, with SET/refined/STEM.png; a layer is called as its folder.
     images : Path, optional
         As `coarse`, with SET/images/STEM.jpg; a picture without one is left out.
+    roles : sequence of str
+        What the folder of the coarse labels may be called inside of a set.
 
     Raises
     ------
@@ -84,9 +90,9 @@ def find_files(
             msg = f"Two folders are called {name}, which names a result; rename one."
             raise InputError(msg)
         folders[name] = folder
-    true_files = _files_of(truth, ("truth", "labels"))
+    true_files = _files_of(truth, TRUTHS)
     layer_files = {
-        name: _files_of(folder, (COARSE,) if name == COARSE else ("refined",))
+        name: _files_of(folder, roles if name == COARSE else ("refined",))
         for name, folder in folders.items()
     }
     image_files = _files_of(images, ("images",), IMAGE_ENDINGS) if images else {}

@@ -191,6 +191,8 @@ def test_coarse_labels_without_truth_are_listed(folders):
     ("words", "sentence"),
     [
         (["--coarse", "."], "The following arguments are required: --truth"),
+        (["--truth", "truth"], "--coarse is missing"),
+        (["--truth", "truth", "--effort"], "--effort needs --images"),
         (["--truth", "none", "--coarse", "."], "none is not a folder"),
         (["--truth", "empty", "--coarse", "coarse"], "No label file in empty"),
         (["--truth", "truth", "--coarse", "other"], "No label file in truth"),
