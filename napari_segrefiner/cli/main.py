@@ -33,6 +33,7 @@ COMMANDS = {
     "refine": "Refine the labels of an image.",
     "demo": "Refine a sample and draw what happened.",
     "train": "Train a model on images and labels.",
+    "simulate": "Show what training does to your own masks.",
     "evaluate": "Score labels against true ones.",
     "validate": "Show how much better a model makes coarse masks.",
     "perturb": "Make coarse labels from true ones, to try models on.",
