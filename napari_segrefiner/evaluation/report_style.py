@@ -1,6 +1,6 @@
 """How the report looks: colours, sizes, light and dark."""
 
-#: Orange, sky blue, blue and vermillion are told apart by all kinds of colour vision.
+#: Orange, sky blue, blue and vermilion are told apart by all kinds of colour vision.
 STYLE = """
 :root { --paper: #fbfbf9; --card: #fff; --ink: #1d2127; --faint: #667;
   --line: #dfe1e5; --before: #e69f00; --after: #2f9bdb; --rose: #0072b2;
