@@ -30,24 +30,28 @@ Network = Callable[[Tensor, Tensor], Tensor]
 Noise = Callable[[int], Tensor]
 
 
-def visit_indices(steps: int) -> tuple[int, ...]:
-    """The indices that a run of `steps` steps visits, from all coarse to the last.
+def visit_indices(steps: int, first: int = N_LEVELS - 1) -> tuple[int, ...]:
+    """The indices that a run of `steps` steps visits, from `first` to the last.
 
-    Sub-sampled over the whole chain, so that the network meets at each index the share
-    of fine pixels that it was trained with; the published code cuts the chain off.
+    Sub-sampled over the chain, so that the network meets at each index the share of
+    fine pixels that it was trained with; the published code cuts the chain off. A chain
+    that is too short for so many steps begins earlier.
 
     Examples
     --------
     >>> visit_indices(6), visit_indices(3), visit_indices(1)
     ((5, 4, 3, 2, 1, 0), (5, 3, 0), (5,))
+    >>> visit_indices(2, first=3), visit_indices(2, first=0)
+    ((3, 0), (1, 0))
     """
     if not 1 <= steps <= N_LEVELS:
         message = f"steps is {steps}; a whole number from 1 to 6 is expected."
         raise OptionError(message)
     if steps == 1:
-        return (N_LEVELS - 1,)
-    stride = (N_LEVELS - 1) / (steps - 1)
-    return tuple(math.floor(N_LEVELS - 1 - k * stride + 0.5) for k in range(steps))
+        return (first,)
+    first = max(first, steps - 1)
+    stride = first / (steps - 1)
+    return tuple(math.floor(first - k * stride + 0.5) for k in range(steps))
 
 
 def forward_sample(

@@ -175,7 +175,8 @@ def check_options(options: Any) -> None:
         spec.check(getattr(options, spec.name))
 
 
-Mode = Literal["objects"]
+Mode = Literal["objects", "whole", "auto"]
+LabelsAre = Literal["objects", "classes"]
 Preset = Literal["default", "published"]
 Transition = Literal["marginal", "absorbing"]
 Last = Literal["soft", "sampled"]
@@ -188,10 +189,19 @@ ChannelAxis = Literal["auto", "none", "first", "last"]
 class RefineOptions:
     """Options of one refinement run; see the module's text for the meaning of None."""
 
-    mode: Mode = option("objects", "Refine every object in its own crop.")
+    mode: Mode = option(
+        "objects",
+        "objects: each in its own crop; whole: each as a whole, then in windows where "
+        "the network is unsure; auto: by size.",
+        source="SPEC 3.2, 3.4",
+    )
     preset: Preset = option(
         "default",
         "default: what suits the model; published: the published code to the letter.",
+    )
+    labels_are: LabelsAre = option(
+        "objects",
+        "objects: a label is one object; classes: a label is a class with many parts.",
     )
     ids: tuple[int, ...] = option((), "Labels to refine, as in 3,7; none given: all.")
     steps: int | None = option(
@@ -200,6 +210,25 @@ class RefineOptions:
         minimum=1,
         maximum=6,
         source="SPEC 3.3",
+    )
+    windows: bool | None = option(
+        None,
+        "Large objects get windows of full resolution along their boundary.",
+        source="RECIPE 3",
+    )
+    local_steps: int | None = option(
+        None,
+        "Diffusion steps in each window.",
+        minimum=1,
+        maximum=6,
+        source="SPEC 3.4",
+    )
+    local_index: int | None = option(
+        None,
+        "Step index at which windows begin, 5 (all coarse) to 0; more is bolder.",
+        minimum=0,
+        maximum=5,
+        source="SPEC 3.4",
     )
     padding: float | None = option(
         None,
@@ -300,6 +329,9 @@ class RefineOptions:
 #: What preset ``published`` stands for, whatever the card says (SPEC 3.2).
 PUBLISHED: dict[str, Any] = {
     "steps": 6,
+    "windows": False,
+    "local_steps": 1,
+    "local_index": 0,
     "padding": 0.0,
     "min_padding": 20,
     "min_area": 512,
@@ -312,3 +344,5 @@ PUBLISHED: dict[str, Any] = {
     "band": 0.0,
     "close_gaps": False,
 }
+#: What is different in mode ``whole`` of preset ``published`` (SPEC 3.4).
+PUBLISHED_WHOLE: dict[str, Any] = {"steps": 5, "windows": True, "min_area": 0}

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from napari_segrefiner.errors import ModelError, OptionError
+from napari_segrefiner.errors import InputError, ModelError, OptionError
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.models.card import Grids
 
@@ -103,6 +103,13 @@ x1=150), grid=80, resampling='default')
     def _plan_published(self, box: Box, shape: tuple[int, int]) -> Crop:
         grid = self.grid or self.grids.base
         if self.is_whole:
+            if min(shape) < grid:
+                message = (
+                    f"The image is {shape[0]} x {shape[1]} px; for mode whole of "
+                    f"preset published sides of at least {grid} px are expected. "
+                    "Choose preset default, or mode objects."
+                )
+                raise InputError(message)
             image = Box(0, 0, *shape)
             return Crop(image, image, grid, "nearest")
         dy = math.floor(self.padding * box.height) + self.min_padding

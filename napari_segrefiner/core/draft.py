@@ -13,6 +13,7 @@ from napari_segrefiner.core.resampling import from_grid, transfer
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.crops import Crop
+    from napari_segrefiner.geometry import Box
 
 Mask = npt.NDArray[np.bool_]
 Plane = npt.NDArray[np.float32]
@@ -36,6 +37,8 @@ class Draft:
     was_asked : bool
         Whether the network has seen anything of the mask: one too thin for the grid was
         no question to it.
+    n_windows : int
+        Windows that were planned for it.
     """
 
     crop: Crop
@@ -44,12 +47,18 @@ class Draft:
     probability: Plane
     grid_fine: Plane
     was_asked: bool = True
+    n_windows: int = 0
 
     @cached_property
     def fine(self) -> Plane:
         """Fine probability at the pixels, (h, w) float32; made when first asked for."""
         fine = from_grid(self.grid_fine, self.crop)
         return fine.copy() if fine is self.grid_fine else fine
+
+    def part(self, box: Box) -> tuple[slice, slice]:
+        """Index of a box of the image in the draft's arrays."""
+        inside = self.crop.inside
+        return box.shift(-inside.y0, -inside.x0).slices
 
 
 def make_draft(

@@ -1,7 +1,9 @@
 """What a running refinement tells: typed events, in the order in which they happen.
 
 ``RunStarted``, then for every batch a ``StepDone`` per diffusion step and one
-``BatchDone``, at the end ``RunDone``. Stopping is no event: whoever drains the
+``BatchDone``, at the end ``RunDone``. A large object's windows come before the
+``BatchDone`` of its batch: ``WindowsPlanned`` and their ``StepDone`` events, for every
+zoom. Stopping is no event: whoever drains the
 generator closes it, and nothing was written. No torch here: the dock imports this.
 """
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from napari_segrefiner.geometry import Box
 
 Status = Literal["refined", "unchanged", "held", "kept", "skipped"]
+#: How an object was refined: in its crop, or as a whole and then in windows.
+ObjectMode = Literal["objects", "whole"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,9 @@ class ObjectReport:
     kept the coarse mask); kept (it would have vanished); skipped (not chosen or too
     small). ``area_before``, ``area_after`` in pixels, ``iou`` of coarse and refined
     mask in [0, 1], ``uncertainty`` and ``undecided_share`` in [0, 1] (SPEC 1.7; NaN
-    when skipped), ``box`` of the coarse object (half-open y0, x0, y1, x1).
+    when skipped), ``box`` of the coarse object (half-open y0, x0, y1, x1). ``mode``:
+    what mode ``auto`` chose for it, else the mode of the run. ``n_windows`` that were
+    planned for it.
     """
 
     id: int
@@ -39,6 +45,8 @@ class ObjectReport:
     uncertainty: float
     undecided_share: float
     box: Box
+    mode: ObjectMode = "objects"
+    n_windows: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,28 @@ class RunStarted:
 
 
 @dataclass(frozen=True)
+class WindowsPlanned:
+    """Windows of one zoom are going to follow the boundary of a large object.
+
+    Attributes
+    ----------
+    id : int
+        Label of the object.
+    boxes : tuple of Box
+        The windows, inside the image.
+    level, n_levels : int
+        0 for the coarsest zoom, ``n_levels - 1`` for the image's own resolution.
+    """
+
+    id: int
+    boxes: tuple[Box, ...]
+    level: int
+    n_levels: int
+
+
+@dataclass(frozen=True)
 class StepDone:
-    """One diffusion step of one batch.
+    """One diffusion step of one batch, of crops or of one object's windows.
 
     Attributes
     ----------
@@ -61,7 +89,7 @@ class StepDone:
     index : int
         SPEC's code index i, 5 (all coarse) to 0.
     n_steps : int
-        Steps of this run.
+        Steps of this batch.
     ids : tuple of int
         Labels of the batch.
     boxes : tuple of Box
@@ -69,9 +97,12 @@ class StepDone:
     mask : callable
         ``mask(k)`` gives the bool (h, w) mask of object ``ids[k]`` in ``boxes[k]``
         after this step; computed when asked, so that nobody pays for what is
-        not shown.
+        not shown. To be asked before the next event.
     progress : float
         Share of the whole run that is done, [0, 1].
+    windows : tuple of Box
+        The windows of the batch, inside the image; the one box holds all of them. None
+        where whole crops are refined.
     """
 
     step: int
@@ -81,6 +112,7 @@ class StepDone:
     boxes: tuple[Box, ...]
     mask: Callable[[int], npt.NDArray[np.bool_]] = field(repr=False, compare=False)
     progress: float
+    windows: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,7 +149,7 @@ class RunDone:
     result: RefineResult
 
 
-Event = RunStarted | StepDone | BatchDone | RunDone
+Event = RunStarted | WindowsPlanned | StepDone | BatchDone | RunDone
 
 
 def outcome(counts: Mapping[str, int]) -> str:

@@ -8,6 +8,7 @@ from typing import TypedDict
 from napari_segrefiner.options import (
     ChannelAxis,
     Device,
+    LabelsAre,
     Last,
     Mode,
     Precision,
@@ -24,8 +25,12 @@ class OptionKeywords(TypedDict, total=False):
 
     mode: Mode
     preset: Preset
+    labels_are: LabelsAre
     ids: tuple[int, ...]
     steps: int | None
+    windows: bool | None
+    local_steps: int | None
+    local_index: int | None
     padding: float | None
     min_padding: int | None
     min_area: int | None

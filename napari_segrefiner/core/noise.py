@@ -26,15 +26,27 @@ class SeededNoise:
         Labels of the batch.
     side : int
         Of the grid, px.
+    streams : sequence of int, optional
+        Tells several draws for one object apart, as those of its windows; by default
+        0 for all.
     """
 
-    def __init__(self, seed: int, ids: Sequence[int], side: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        ids: Sequence[int],
+        side: int,
+        streams: Sequence[int] | None = None,
+    ) -> None:
         self._shape = (side, side)
         self._generators = [
             np.random.Generator(
-                np.random.Philox(key=np.array([seed % 2**64, id], dtype=np.uint64))
+                np.random.Philox(
+                    key=np.array([seed % 2**64, id], dtype=np.uint64),
+                    counter=np.array([0, 0, 0, stream], dtype=np.uint64),
+                )
             )
-            for id in ids
+            for id, stream in zip(ids, streams or [0] * len(ids), strict=True)
         ]
 
     def __call__(self, step: int) -> Fields:

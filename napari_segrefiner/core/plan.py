@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from napari_segrefiner.core.resampling import mask_on_grid, to_grid
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.crops import Crop, CropRule
+    from napari_segrefiner.core.events import ObjectMode
     from napari_segrefiner.core.preprocessing import Picture
 
 Mask = npt.NDArray[np.bool_]
@@ -23,12 +24,14 @@ Mask = npt.NDArray[np.bool_]
 class Job:
     """One object to refine.
 
-    ``rank`` is its place among them by rising id, as the published code counts.
+    ``rank`` is its place among them by rising id, as the published code counts,
+    ``mode`` how it is refined.
     """
 
     target: LabelledObject
     crop: Crop
     rank: int
+    mode: ObjectMode = "objects"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ def make_plan(
     picture: Picture,
     coarse: npt.NDArray[Any],
     rule: CropRule,
+    mode_of: Callable[[Crop], ObjectMode],
     *,
     ids: tuple[int, ...],
     min_area: int,
@@ -83,6 +87,8 @@ def make_plan(
     picture : Picture
     coarse : (Y, X) array of integers >= 0
     rule : CropRule
+    mode_of : callable
+        Tells how the object in a crop is refined.
     ids : tuple of int
         Labels to refine; none given: all.
     min_area : int
@@ -95,10 +101,10 @@ def make_plan(
     """
     height, width = coarse.shape
     objects = find_objects(coarse)
-    jobs = [
-        Job(target, rule.plan(target.box, (height, width)), rank)
-        for rank, target in enumerate(choose(objects, ids, min_area))
-    ]
+    jobs = []
+    for rank, target in enumerate(choose(objects, ids, min_area)):
+        crop = rule.plan(target.box, (height, width))
+        jobs.append(Job(target, crop, rank, mode_of(crop)))
     jobs.sort(key=lambda job: (job.crop.grid, job.rank))
     return Plan(picture, coarse, tuple(objects), tuple(jobs))
 

@@ -27,6 +27,7 @@ def make_record(
     device: torch.device,
     precision: Arithmetic,
     has_given_noise: bool,
+    modes: dict[str, int],
 ) -> dict[str, Any]:
     """What is kept of a run.
 
@@ -44,6 +45,8 @@ def make_record(
         What "auto" came down to.
     has_given_noise : bool
         Whether the caller gave the noise, so that the seed says nothing.
+    modes : dict of str to int
+        How many objects are refined in which way; mode ``auto`` chooses.
     """
     return {
         "software": "napari-segrefiner",
@@ -55,6 +58,7 @@ def make_record(
             for name, value in dataclasses.asdict(options).items()
         },
         "seed": options.seed,
+        "modes": modes,
         "noise": "given" if has_given_noise else "seeded",
         "device": _describe(device),
         "precision": precision,

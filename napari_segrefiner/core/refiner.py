@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.core.crops import CropRule
 from napari_segrefiner.core.device import BATCH_PIXELS, OutOfMemory, free_memory
 from napari_segrefiner.core.draft import make_draft
 from napari_segrefiner.core.events import (
@@ -22,17 +21,18 @@ from napari_segrefiner.core.events import (
     RunDone,
     RunStarted,
     StepDone,
+    WindowsPlanned,
 )
 from napari_segrefiner.core.guards import Guards
 from napari_segrefiner.core.noise import GivenNoise, SeededNoise, check_noise
 from napari_segrefiner.core.objects import check_labels
 from napari_segrefiner.core.plan import Job, Plan, make_plan, n_pixels, take_batch
 from napari_segrefiner.core.preprocessing import open_picture
-from napari_segrefiner.core.process import Chain, Process, to_numpy
+from napari_segrefiner.core.process import Process, to_numpy
 from napari_segrefiner.core.record import make_record
 from napari_segrefiner.core.resampling import transfer
 from napari_segrefiner.core.settle import Settlement
-from napari_segrefiner.diffusion import N_LEVELS, visit_indices
+from napari_segrefiner.core.strategy import Strategy, count_modes, known
 from napari_segrefiner.models.card import resolve
 from napari_segrefiner.models.catalogue import DEFAULT, load_model
 from napari_segrefiner.models.checkpoint import Model
@@ -41,6 +41,7 @@ from napari_segrefiner.options import RefineOptions
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from napari_segrefiner.core.draft import Draft
     from napari_segrefiner.core.keywords import OptionKeywords
 
 Mask = npt.NDArray[np.bool_]
@@ -128,30 +129,11 @@ class Refiner:
         self.options = chosen = resolve(options or RefineOptions(), model.card)
         self._process = Process(model, chosen)
         self.device, self.precision = self._process.device, self._process.precision
-        is_published = chosen.preset == "published"
-        self._rule = CropRule(
-            padding=_known(chosen.padding),
-            min_padding=_known(chosen.min_padding),
-            grid=chosen.grid,
-            grids=model.card.grids,
-            is_published=is_published,
-        )
-        self._rule.check(model.card)
+        self._strategy = Strategy(chosen, model.card, self._process)
         self._guards = Guards(
-            pixel_doubt=_known(chosen.pixel_doubt),
-            doubt=_known(chosen.doubt),
-            band=_known(chosen.band),
-        )
-        n_steps = _known(chosen.steps)
-        self._chain = Chain(
-            # The published code cuts the chain off; sub-sampled it ends where it ought
-            # to.
-            visit_indices(N_LEVELS)[:n_steps]
-            if is_published
-            else visit_indices(n_steps),
-            transition=_known(chosen.transition),
-            last=_known(chosen.last),
-            ends_fine=not is_published,
+            pixel_doubt=known(chosen.pixel_doubt),
+            doubt=known(chosen.doubt),
+            band=known(chosen.band),
         )
 
     def steps(
@@ -169,13 +151,14 @@ class Refiner:
         Yields
         ------
         Event
-            RunStarted; per batch a StepDone for each step and a BatchDone; RunDone. A
-            batch for which memory ran out begins anew with fewer objects.
+            RunStarted; per batch a StepDone for each step, for its large objects the
+            windows, and a BatchDone; RunDone. A batch for which memory ran out begins
+            anew with fewer objects.
         """
         plan = self._plan(np.asarray(image), np.asarray(labels))
         if noise is not None:
             grids = {job.crop.grid for job in plan.jobs}
-            check_noise(noise, len(plan.jobs), self._chain.n_fields, grids)
+            check_noise(noise, len(plan.jobs), self._strategy.chain.n_fields, grids)
         record = make_record(
             model=self.model,
             options=self.options,
@@ -184,11 +167,12 @@ class Refiner:
             device=self.device,
             precision=self.precision,
             has_given_noise=noise is not None,
+            modes=count_modes(plan.jobs),
         )
-        yield RunStarted(len(plan.jobs), self._chain.n_steps, record)
+        yield RunStarted(len(plan.jobs), self._strategy.chain.n_steps, record)
         settlement = Settlement(plan, self._guards)
         yield from self._refine_all(plan, settlement, noise)
-        report = settlement.finish(closes_gaps=_known(self.options.close_gaps))
+        report = settlement.finish(closes_gaps=known(self.options.close_gaps))
         refined = settlement.canvas.labels.view(np.asarray(labels).dtype)
         yield RunDone(RefineResult(refined, report, record))
 
@@ -204,9 +188,10 @@ class Refiner:
         return make_plan(
             picture,
             coarse,
-            self._rule,
+            self._strategy.rule,
+            self._strategy.mode_of,
             ids=self.options.ids,
-            min_area=_known(self.options.min_area),
+            min_area=known(self.options.min_area),
         )
 
     def _refine_all(
@@ -216,7 +201,8 @@ class Refiner:
         noise: npt.NDArray[np.float32] | None,
     ) -> Iterator[Event]:
         """Refine and settle all objects, batch by batch."""
-        total, done, n_done = n_pixels(plan.jobs), 0, 0
+        work = self._strategy.work
+        total, done, n_done = sum(map(work, plan.jobs)), 0, 0
         max_pixels = BATCH_PIXELS[self.device.type]
         while n_done < len(plan.jobs):
             batch = take_batch(
@@ -225,18 +211,19 @@ class Refiner:
                 max_crops=self.options.batch_size,
                 max_pixels=max_pixels,
             )
-            work = n_pixels(batch)
             try:
                 for event in self._refine_batch(plan, batch, settlement, noise):
-                    share = (event.step + 1) / event.n_steps
-                    progress = (done + work * share) / total
-                    yield dataclasses.replace(event, progress=progress)
+                    if isinstance(event, StepDone):
+                        progress = (done + event.progress) / total
+                        yield dataclasses.replace(event, progress=progress)
+                    else:
+                        yield event
             except OutOfMemory:
                 if len(batch) == 1:
                     raise
-                max_pixels = work // 2
+                max_pixels = n_pixels(batch) // 2
             else:
-                done, n_done = done + work, n_done + len(batch)
+                done, n_done = done + sum(map(work, batch)), n_done + len(batch)
                 yield BatchDone(tuple(job.target.id for job in batch), done / total)
                 continue
             # Out here the exception, and with it the failed batch, is let go of.
@@ -249,10 +236,14 @@ class Refiner:
         batch: Sequence[Job],
         settlement: Settlement,
         noise: npt.NDArray[np.float32] | None,
-    ) -> Iterator[StepDone]:
-        """Run the reverse process on a batch, then settle its objects."""
+    ) -> Iterator[WindowsPlanned | StepDone]:
+        """Run the reverse process on a batch, then windows, then settle its objects.
+
+        The progress of its events is in grid pixels times steps.
+        """
         images, seen = plan.show(batch)
-        chain, fields = self._chain, self._noise(batch, noise)
+        chain, fields = self._strategy.chain, self._noise(batch, noise)
+        work = n_pixels(batch)
         for step in self._process.run(images, seen, chain, fields):
             yield StepDone(
                 step=step.step,
@@ -261,10 +252,11 @@ class Refiner:
                 ids=tuple(job.target.id for job in batch),
                 boxes=tuple(job.crop.inside for job in batch),
                 mask=_masks_of(plan, batch, seen, chain.values(step)),
-                progress=0.0,
+                progress=work * (step.step + 1),
             )
         probability, fine = to_numpy(step.probability), to_numpy(step.fine_probability)
         sampled = None if chain.last == "soft" else to_numpy(step.mask)
+        done = work * chain.n_steps
         for k, job in enumerate(batch):
             draft = make_draft(
                 job.crop,
@@ -274,7 +266,24 @@ class Refiner:
                 fine[k],
                 None if sampled is None else sampled[k],
             )
+            yield from self._refine_in_windows(plan, job, draft, done)
+            done += self._strategy.work_in_windows(job)
             settlement.settle(job, draft)
+
+    def _refine_in_windows(
+        self, plan: Plan, job: Job, draft: Draft, done: int
+    ) -> Iterator[WindowsPlanned | StepDone]:
+        """Refine a draft in windows, if the strategy has any for it."""
+        windows = self._strategy.windows(job)
+        if windows is None:
+            return
+        work = self._strategy.work_in_windows(job)
+        for event in windows.refine(job.target.id, plan.picture, draft):
+            if isinstance(event, StepDone):
+                progress = done + work * event.progress
+                yield dataclasses.replace(event, progress=progress)
+            else:
+                yield event
 
     def _noise(
         self, batch: Sequence[Job], given: npt.NDArray[np.float32] | None
@@ -295,12 +304,6 @@ def _masks_of(
         return transfer(to_numpy(values[k]), seen[k], plan.mask(job), job.crop)[0]
 
     return mask
-
-
-def _known(value: T | None) -> T:
-    """An option after :func:`resolve`, which leaves no None."""
-    assert value is not None
-    return value
 
 
 def _as_tuples(keywords: OptionKeywords) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Outcome:
     job: Job
     uncertainty: Uncertainty
     is_held: bool
+    n_windows: int
 
 
 class Settlement:
@@ -72,13 +73,17 @@ class Settlement:
             self.canvas.hold(job.target)
         else:
             self.canvas.paint(job.target.id, job.crop.inside, refined, certain)
-        self._outcomes[job.target.id] = Outcome(job, uncertainty, is_held)
+        self._outcomes[job.target.id] = Outcome(
+            job, uncertainty, is_held, draft.n_windows
+        )
 
     def finish(self, *, closes_gaps: bool) -> tuple[ObjectReport, ...]:
         """Settle what only the whole image can, and report on every object, by id."""
         kept = self.canvas.hold_vanished(
             (outcome.job.target, outcome.job.crop.inside)
             for outcome in self._outcomes.values()
+            # The published code lets objects vanish.
+            if not outcome.job.crop.is_published
         )
         if closes_gaps:
             self._close_gaps()
@@ -120,6 +125,8 @@ class Settlement:
             uncertainty=outcome.uncertainty.mean,
             undecided_share=outcome.uncertainty.undecided_share,
             box=target.box,
+            mode=job.mode,
+            n_windows=outcome.n_windows,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from napari_segrefiner.errors import ModelError
 from napari_segrefiner.network_config import NetworkConfig
-from napari_segrefiner.options import PUBLISHED, RefineOptions
+from napari_segrefiner.options import PUBLISHED, PUBLISHED_WHOLE, RefineOptions
 
 Normalisation = Literal["imagenet", "window"]
 
@@ -48,6 +48,9 @@ class Defaults:
     """What preset ``default`` stands for with this model; names as in RefineOptions."""
 
     steps: int = 2
+    windows: bool = True
+    local_steps: int = 1
+    local_index: int = 3
     padding: float = 0.35
     min_padding: int = 2
     min_area: int = 1
@@ -138,11 +141,10 @@ def resolve(options: RefineOptions, card: ModelCard) -> RefineOptions:
 
     ``grid`` stays None with preset ``default``: it depends on each object's size.
     """
-    preset: dict[str, Any] = (
-        PUBLISHED
-        if options.preset == "published"
-        else dataclasses.asdict(card.defaults)
-    )
+    if options.preset == "published":
+        preset = PUBLISHED | (PUBLISHED_WHOLE if options.mode == "whole" else {})
+    else:
+        preset = dataclasses.asdict(card.defaults)
     missing = {
         name: value for name, value in preset.items() if getattr(options, name) is None
     }
