@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,30 +68,32 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    start = time.perf_counter()
+    model = load_model(arguments.model)
+    load_seconds = time.perf_counter() - start
     timings = []
-    content: dict[str, Any] = {}
-    for found in measure(
-        load_model(arguments.model), options, repeats=arguments.repeats
-    ):
+    machine: Machine | None = None
+    for found in measure(model, options, repeats=arguments.repeats):
         if isinstance(found, Machine):
-            content = dataclasses.asdict(found)
-            print(
-                f"{found.model} on {found.device}, {found.precision}, "
-                f"{found.threads} threads, torch {found.version}",
-                flush=True,
-            )
+            machine = found
+            print(f"{found.model} on {found.device} ...", file=sys.stderr, flush=True)
         else:
             timings.append(found)
-    print(format_timings(timings))
+    if machine is None:
+        return 1
     memory = peak_memory()
-    if memory:
-        print(f"largest memory {memory / 2**30:.2f} GiB")
+    print(format_timings(timings, machine, memory))
+    print(f"The model was loaded in {load_seconds:.2f} s.")
     if arguments.json:
-        content["peak_memory"] = memory
-        content["timings"] = [
-            {**dataclasses.asdict(t), "objects_per_second": t.objects_per_second}
-            for t in timings
-        ]
+        content: dict[str, Any] = {
+            **dataclasses.asdict(machine),
+            "peak_memory": memory,
+            "load_seconds": load_seconds,
+            "timings": [
+                {**dataclasses.asdict(t), "objects_per_second": t.objects_per_second}
+                for t in timings
+            ],
+        }
         text = json.dumps(content, indent=1) + "\n"
         write_text(arguments.json, text, overwrite=arguments.overwrite)
     return 0

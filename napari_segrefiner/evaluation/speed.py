@@ -19,6 +19,7 @@ from napari_segrefiner.core.events import RefineResult, RunDone, StepDone
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.refiner import Refiner
+    from napari_segrefiner.evaluation.stages import Stages
     from napari_segrefiner.models.checkpoint import Model
     from napari_segrefiner.options import RefineOptions
 
@@ -53,7 +54,9 @@ class Timing:
     """Times of one scene with one number of steps, everything but loading included.
 
     ``seconds`` is that of the whole run, ``first_preview`` that until the first step of
-    the first objects can be shown.
+    the first objects can be shown, ``shares`` those of the stages (see
+    :mod:`napari_segrefiner.evaluation.stages`), ``flops`` the network's operations in
+    the whole run.
     """
 
     scene: str
@@ -61,6 +64,13 @@ class Timing:
     n_objects: int
     seconds: float
     first_preview: float
+    shares: dict[str, float] = dataclasses.field(default_factory=dict)
+    flops: int = 0
+
+    @property
+    def flops_per_second(self) -> float:
+        """The network's operations in a second, over the whole run."""
+        return self.flops / self.seconds
 
     @property
     def objects_per_second(self) -> float:
@@ -70,7 +80,11 @@ class Timing:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the times were taken with; ``precision`` is what "auto" came down to."""
+    """What the times were taken with; ``precision`` is what "auto" came down to.
+
+    ``peak`` is the operations per second of large matrix products in that precision;
+    0 where it was not measured (on a GPU it is).
+    """
 
     device: str
     precision: str
@@ -78,6 +92,7 @@ class Machine:
     version: str
     model: str
     sha256: str
+    peak: float = 0.0
 
 
 def make_scene(
@@ -162,6 +177,7 @@ def measure(
         for n_steps in steps:
             own = dataclasses.replace(options, steps=n_steps)
             runs = _time(model, own, scene, repeats)
+            stages, flops = _look_inside(model, own, scene)
             if (n_objects, crop) == SCENES[0] and n_steps == steps[0]:
                 yield _machine(model, runs[0].result.record)
             yield Timing(
@@ -170,6 +186,8 @@ def measure(
                 n_objects,
                 statistics.median(run.seconds for run in runs),
                 statistics.median(run.first_preview for run in runs),
+                stages.shares,
+                flops,
             )
 
 
@@ -204,6 +222,23 @@ def _time(
     return [_drain(refiner, scene) for _ in range(repeats)]
 
 
+def _look_inside(
+    model: Model, options: RefineOptions, scene: Scene
+) -> tuple[Stages, int]:
+    """Where the time of one more run goes, and the network's operations in it."""
+    from napari_segrefiner.core.refiner import Refiner
+    from napari_segrefiner.evaluation.baseline_runs import plan_as
+    from napari_segrefiner.evaluation.stages import network_flops, profile
+
+    refiner = Refiner(model, options)
+    stages = profile(refiner, scene.image, scene.labels)
+    plan = plan_as(model.card, refiner.options, scene.image, scene.labels)
+    calls = (refiner.options.steps or 1) * (4 if refiner.options.flips else 1)
+    sides = [job.crop.grid for job in plan.jobs]
+    each = {side: network_flops(model, side) for side in set(sides)}
+    return stages, calls * sum(each[side] for side in sides)
+
+
 def _drain(refiner: Refiner, scene: Scene) -> _Run:
     """Run to the end."""
     start = time.perf_counter()
@@ -221,9 +256,14 @@ def _machine(model: Model, record: dict[str, Any]) -> Machine:
     """What the record of a run says about where it ran."""
     import torch
 
+    from napari_segrefiner.evaluation.stages import matrix_peak
+
+    device = next(model.network.parameters()).device
+    precision = str(record["precision"])
     return Machine(
+        peak=matrix_peak(device, precision) if device.type == "cuda" else 0.0,
         device=str(record["device"]),
-        precision=str(record["precision"]),
+        precision=precision,
         threads=torch.get_num_threads(),
         version=str(record["torch"]),
         model=model.name,
@@ -231,17 +271,44 @@ def _machine(model: Model, record: dict[str, Any]) -> Machine:
     )
 
 
-def format_timings(timings: Sequence[Timing]) -> str:
-    """Objects per second, a line per scene and a column per number of steps."""
-    steps = sorted({timing.steps for timing in timings})
-    names = list(dict.fromkeys(timing.scene for timing in timings))
-    width = max(len(name) for name in names)
-    heads = [f"{n} step{'s' if n > 1 else ''}" for n in steps]
-    lines = [f"{'objects/s':{width}} " + " ".join(f"{head:>8}" for head in heads)]
-    found = {(t.scene, t.steps): t.objects_per_second for t in timings}
-    for name in names:
-        cells = " ".join(f"{found[name, n]:8.1f}" for n in steps)
-        lines.append(f"{name:{width}} {cells}")
-    wait = statistics.median(timing.first_preview for timing in timings)
-    lines.append(f"first preview after {wait:.2f} s")
-    return "\n".join(lines)
+def format_timings(
+    timings: Sequence[Timing], machine: Machine, memory: int | None = None
+) -> str:
+    """A table to read, and to paste where Markdown is read."""
+    stages = list(timings[0].shares)
+    heads = ["scene", "steps", "objects/s", "preview, s", "GFLOP/object", "GFLOP/s"]
+    heads += [f"{stage}, %" for stage in stages]
+    rows = [
+        [
+            one.scene,
+            str(one.steps),
+            f"{one.objects_per_second:.1f}",
+            f"{one.first_preview:.2f}",
+            f"{one.flops / one.n_objects / 1e9:.2f}",
+            f"{one.flops_per_second / 1e9:.0f}",
+            *(f"{100 * one.shares[stage]:.0f}" for stage in stages),
+        ]
+        for one in timings
+    ]
+    if machine.peak:
+        heads.append("of peak, %")
+        for row, one in zip(rows, timings, strict=True):
+            row.append(f"{100 * one.flops_per_second / machine.peak:.1f}")
+    table = [heads, *rows]
+    widths = [max(len(row[k]) for row in table) for k in range(len(heads))]
+    lines = []
+    for row in table:
+        cells = [f"{row[0]:{widths[0]}}"]
+        cells += [f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True)]
+        lines.append(f"| {' | '.join(cells)} |")
+    marks = ["-" * widths[0]] + ["-" * (w - 1) + ":" for w in widths[1:]]
+    lines.insert(1, f"| {' | '.join(marks)} |")
+    about = (
+        f"{machine.model} on {machine.device}, {machine.precision}, "
+        f"{machine.threads} threads, torch {machine.version}"
+    )
+    if memory:
+        about += f", largest memory {memory / 2**30:.2f} GiB"
+    if machine.peak:
+        about += f", matrix peak {machine.peak / 1e12:.1f} TFLOP/s"
+    return "\n".join([*lines, "", about])

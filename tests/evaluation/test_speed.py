@@ -10,11 +10,13 @@ from scipy import ndimage
 from napari_segrefiner.cli.main import main
 from napari_segrefiner.core.crops import CropRule
 from napari_segrefiner.evaluation import speed
+from napari_segrefiner.evaluation.stages import STAGES, network_flops
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.models.card import Defaults, ModelCard
 from napari_segrefiner.models.checkpoint import save_model
 from napari_segrefiner.network import DenoisingUNet
 from napari_segrefiner.network_config import NetworkConfig
+from tests.core.stubs import stub_model
 
 TINY = NetworkConfig(
     widths=(8, 16), blocks_down=1, blocks_up=1, attention_strides=(), groups=4
@@ -84,9 +86,25 @@ def test_benchmark_prints_and_writes_objects_per_second(tmp_path, monkeypatch, c
         rate = timing["n_objects"] / timing["seconds"]
         assert timing["objects_per_second"] == pytest.approx(rate)
         assert 0 < timing["first_preview"] < timing["seconds"]
+        assert sum(timing["shares"].values()) == pytest.approx(1, abs=0.02)
+        # Every stage is found in the core: a function that was renamed would be 0.
+        assert all(timing["shares"][stage] > 0 for stage in STAGES)
     assert content["peak_memory"] > 2**20
+    first, second = content["timings"][:2]
+    assert second["flops"] == 3 * first["flops"] > 0
+    assert content["load_seconds"] > 0
     shown = capsys.readouterr().out
     assert "tiny on cpu, float32" in shown
-    assert "2 steps" in shown
+    table = [line for line in shown.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 4
+    assert len({line.count("|") for line in table}) == 1
     assert main([str(word) for word in words]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_operations_are_those_of_a_known_network():
+    model = stub_model(torch.nn.Conv2d(4, 8, 3, padding=1, bias=False))
+    conv = model.network
+    conv.forward = lambda x, index, forward=conv.forward: forward(x)
+    # 2 x inputs x outputs x kernel x pixels
+    assert network_flops(model, 16) == 2 * 4 * 8 * 9 * 16 * 16
