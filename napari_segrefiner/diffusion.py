@@ -132,6 +132,7 @@ def reverse_steps(
     last: Last = "soft",
     ends_fine: bool = True,
     fine_probability: Tensor | None = None,
+    pinned: Tensor | None = None,
 ) -> Iterator[Step]:
     """Run the reverse process and yield every step.
 
@@ -157,6 +158,8 @@ def reverse_steps(
         last step leads to the level before its own index, as the published code does.
     fine_probability : (N, 1, H, W) float32 tensor, optional
         Start of f; 0 if not given.
+    pinned : (N, 1, H, W) bool tensor, optional
+        Pixels that show `coarse` in the mask of every step.
 
     Yields
     ------
@@ -188,6 +191,8 @@ def reverse_steps(
             else:
                 is_fine = is_fine | (uniform < chance)
             mask = torch.where(is_fine, predicted, coarse)
+        if pinned is not None:
+            mask = torch.where(pinned, coarse, mask)
         yield Step(step, index, mask_in, logits, probability, mask, fine)
 
 

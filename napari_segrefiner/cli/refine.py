@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"(default: {DEFAULT})",
     )
     parser.add_argument(
+        "--pinned",
+        type=Path,
+        metavar="FILE",
+        help="a mask as large as the labels: pixels other than 0 keep their label",
+    )
+    parser.add_argument(
         "--report",
         type=Path,
         metavar="JSON",
@@ -64,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = read_flags(arguments, RefineOptions)
     image, labels = read_image(arguments.image), read_labels(arguments.labels)
+    pinned = _read_pinned(arguments.pinned, labels)
     _check_outputs(arguments, labels)
     stack = list(planes(image, labels, options.channel_axis))
     _check_ids(options.ids, labels)
@@ -71,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.models.catalogue import load_model  # now torch is needed
 
     refined, reports = labels.copy(), []
-    for plane, report in _refine_planes(load_model(arguments.model), options, stack):
+    model = load_model(arguments.model)
+    for plane, report in _refine_planes(model, options, stack, pinned):
         refined[plane.index] = report.pop("labels")
         reports.append(report)
     write_labels(arguments.output, refined, overwrite=arguments.overwrite)
@@ -84,7 +92,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _refine_planes(
-    model: Model, options: RefineOptions, stack: list[Plane]
+    model: Model,
+    options: RefineOptions,
+    stack: list[Plane],
+    pinned: npt.NDArray[Any] | None,
 ) -> Iterator[tuple[Plane, dict[str, Any]]]:
     """Refine plane after plane with one progress bar; yields what the report says."""
     from tqdm import tqdm
@@ -102,7 +113,11 @@ def _refine_planes(
             chosen = dataclasses.replace(
                 options, ids=present, channel_axis=plane.channel_axis
             )
-            for event in Refiner(model, chosen).steps(plane.image, plane.labels):
+            for event in Refiner(model, chosen).steps(
+                plane.image,
+                plane.labels,
+                pinned=None if pinned is None else pinned[plane.index],
+            ):
                 if isinstance(event, StepDone | BatchDone):
                     bar.update(done + event.progress - bar.n)
                 elif isinstance(event, RunDone):
@@ -119,6 +134,24 @@ def _refine_planes(
             bar.update(done + 1 - bar.n)
 
 
+def _read_pinned(
+    path: Path | None, labels: npt.NDArray[Any]
+) -> npt.NDArray[Any] | None:
+    """The mask of pinned pixels, as large as the labels."""
+    from napari_segrefiner.io.labels import read_labels
+
+    if path is None:
+        return None
+    pinned = read_labels(path)
+    if pinned.shape != labels.shape:
+        message = (
+            f"{path} has the shape {pinned.shape}; a mask of the labels' shape "
+            f"{labels.shape} is expected."
+        )
+        raise InputError(message)
+    return pinned
+
+
 def _check_outputs(arguments: argparse.Namespace, labels: npt.NDArray[Any]) -> None:
     """Refuse outputs that cannot be written before any work is done."""
     from napari_segrefiner.io.atomic import check_destination
@@ -130,6 +163,7 @@ def _check_outputs(arguments: argparse.Namespace, labels: npt.NDArray[Any]) -> N
         check_destination(arguments.report, overwrite=arguments.overwrite)
         outputs.append(arguments.report)
     inputs = [arguments.image, arguments.labels]
+    inputs += [arguments.pinned] if arguments.pinned else []
     used = [path.resolve() for path in inputs + outputs]
     for output in outputs:
         if used.count(output.resolve()) > 1:

@@ -120,6 +120,7 @@ class Blend:
         current[covered] = mask
         self._draft.probability[rows][covered] = probability
         self._draft.fine[rows][covered] = fine
+        self._draft.hold_pinned(rows)
 
     def _reach(self, bottom: int) -> None:
         """Have rows down to `bottom`."""

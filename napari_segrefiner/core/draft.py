@@ -34,6 +34,8 @@ class Draft:
         Of the object.
     grid_fine : (grid, grid) float32 array in [0, 1]
         Fine probability f as the pass on the crop left it.
+    pinned : (h, w) bool array or None
+        Pixels that keep their coarse value.
     was_asked : bool
         Whether the network has seen anything of the mask: one too thin for the grid was
         no question to it.
@@ -46,6 +48,7 @@ class Draft:
     mask: Mask
     probability: Plane
     grid_fine: Plane
+    pinned: Mask | None = None
     was_asked: bool = True
     n_windows: int = 0
 
@@ -54,6 +57,14 @@ class Draft:
         """Fine probability at the pixels, (h, w) float32; made when first asked for."""
         fine = from_grid(self.grid_fine, self.crop)
         return fine.copy() if fine is self.grid_fine else fine
+
+    def hold_pinned(self, rows: slice = slice(None)) -> None:
+        """Give pinned pixels of some rows their coarse value, beyond any doubt."""
+        if self.pinned is None:
+            return
+        pinned, coarse = self.pinned[rows], self.coarse[rows]
+        self.mask[rows][pinned] = coarse[pinned]
+        self.probability[rows][pinned] = coarse[pinned]
 
     def part(self, box: Box) -> tuple[slice, slice]:
         """Index of a box of the image in the draft's arrays."""
@@ -68,6 +79,7 @@ def make_draft(
     probability: Plane,
     fine: Plane,
     sampled: Plane | None = None,
+    pinned: Mask | None = None,
 ) -> Draft:
     """Bring the answer to a crop back to the pixels.
 
@@ -82,15 +94,20 @@ def make_draft(
         Its answer.
     sampled : (grid, grid) float32 array, 0 or 1, optional
         The mask where the end was sampled; else `probability` decides.
+    pinned : (h, w) bool array, optional
+        Pixels that keep their coarse value.
     """
-    if not seen.any() and not crop.is_published:
+    was_asked = bool(seen.any()) or crop.is_published
+    if not was_asked:
         # Whatever the answer is, it is not about this object: nothing is decided.
-        undecided = np.full(coarse.shape, 0.5, np.float32)
-        none = np.zeros_like(fine)
-        return Draft(crop, coarse, coarse.copy(), undecided, none, was_asked=False)
-    if sampled is None:
+        mask = coarse.copy()
+        certain = np.full(coarse.shape, 0.5, np.float32)
+        fine = np.zeros_like(fine)
+    elif sampled is None:
         mask, certain = transfer(probability, seen, coarse, crop)
     else:
         mask, _ = transfer(sampled, seen, coarse, crop)
         certain = from_grid(probability, crop)
-    return Draft(crop, coarse, mask, certain, fine)
+    draft = Draft(crop, coarse, mask, certain, fine, pinned, was_asked)
+    draft.hold_pinned()
+    return draft

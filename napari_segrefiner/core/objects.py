@@ -62,6 +62,28 @@ def check_labels(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return labels
 
 
+def check_pinned(
+    pinned: npt.NDArray[Any] | None, shape: tuple[int, ...]
+) -> npt.NDArray[np.bool_] | None:
+    """Pinned pixels as bool; integers count as pinned where they are not 0.
+
+    Raises
+    ------
+    InputError
+        If they are no mask of the labels' shape.
+    """
+    if pinned is None:
+        return None
+    if pinned.dtype.kind not in "bui" or pinned.shape != shape:
+        message = (
+            f"The pinned pixels are of type {pinned.dtype} and shape {pinned.shape}; "
+            f"a bool mask of the labels' shape {shape} is expected."
+        )
+        raise InputError(message)
+    is_pinned: npt.NDArray[np.bool_] = pinned != 0
+    return is_pinned
+
+
 def find_objects(labels: npt.NDArray[Any]) -> list[LabelledObject]:
     """All objects, by rising id.
 

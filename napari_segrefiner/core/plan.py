@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.core.objects import LabelledObject, choose, find_objects
-from napari_segrefiner.core.resampling import mask_on_grid, to_grid
+from napari_segrefiner.core.resampling import mask_on_grid, pins_on_grid, to_grid
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.crops import Crop, CropRule
@@ -46,17 +46,24 @@ class Plan:
         All of them, by rising id.
     jobs : tuple of Job
         Those to refine, in the order of work: equal grids together, small ones first.
+    pinned : (Y, X) bool array or None
+        Pixels that keep their coarse value.
     """
 
     picture: Picture
     coarse: npt.NDArray[Any]
     objects: tuple[LabelledObject, ...]
     jobs: tuple[Job, ...]
+    pinned: Mask | None = None
 
     def mask(self, job: Job) -> Mask:
         """An object's coarse mask in its crop, as far as that is inside the image."""
         mask: Mask = self.coarse[job.crop.inside.slices] == job.target.id
         return mask
+
+    def pins(self, job: Job) -> Mask | None:
+        """The pinned pixels in an object's crop, as far as that is inside the image."""
+        return None if self.pinned is None else self.pinned[job.crop.inside.slices]
 
     def show(self, batch: Sequence[Job]) -> tuple[npt.NDArray[np.float32], Mask]:
         """What the network sees of a batch, on its grid.
@@ -70,6 +77,17 @@ class Plan:
         masks = [mask_on_grid(self.mask(job), job.crop) for job in batch]
         return np.stack(images), np.stack(masks)
 
+    def show_pins(self, batch: Sequence[Job]) -> Mask | None:
+        """The pinned cells of a batch's grids, (N, grid, grid) bool."""
+        if self.pinned is None:
+            return None
+        return np.stack(
+            [
+                pins_on_grid(self.pinned[job.crop.inside.slices], job.crop)
+                for job in batch
+            ]
+        )
+
 
 def make_plan(
     picture: Picture,
@@ -79,6 +97,7 @@ def make_plan(
     *,
     ids: tuple[int, ...],
     min_area: int,
+    pinned: Mask | None = None,
 ) -> Plan:
     """Find the objects and plan their crops.
 
@@ -93,6 +112,8 @@ def make_plan(
         Labels to refine; none given: all.
     min_area : int
         Smaller objects are left as they are, px.
+    pinned : (Y, X) bool array, optional
+        Pixels that keep their coarse value.
 
     Raises
     ------
@@ -106,7 +127,7 @@ def make_plan(
         crop = rule.plan(target.box, (height, width))
         jobs.append(Job(target, crop, rank, mode_of(crop)))
     jobs.sort(key=lambda job: (job.crop.grid, job.rank))
-    return Plan(picture, coarse, tuple(objects), tuple(jobs))
+    return Plan(picture, coarse, tuple(objects), tuple(jobs), pinned)
 
 
 def take_batch(

@@ -105,6 +105,7 @@ class Process:
         noise: SeededNoise | GivenNoise,
         *,
         fine: Plane | None = None,
+        pinned: Mask | None = None,
         what: str = "crops",
     ) -> Iterator[Step]:
         """Take a batch through a chain and yield every step.
@@ -119,6 +120,8 @@ class Process:
             ``noise(step)`` gives (N, 1, S, S) float32 uniforms.
         fine : (N, S, S) float32 array in [0, 1], optional
             Start of the fine probability f; 0 if not given.
+        pinned : (N, S, S) bool array, optional
+            Pixels that show their coarse value in every mask.
         what : str
             What the batch holds, for messages.
 
@@ -132,7 +135,7 @@ class Process:
         side = seen.shape[-1]
         place = f"{side} x {side} px on {self.device.type}"
         doing = f"refining {len(seen)} {what} of {place}"
-        steps = self._reverse(images, seen, chain, noise, fine)
+        steps = self._reverse(images, seen, chain, noise, fine, pinned)
         for step in without_gradients(steps, doing):
             is_last = step.step == chain.n_steps - 1
             if is_last and not bool(torch.isfinite(step.probability).all()):
@@ -150,6 +153,7 @@ class Process:
         chain: Chain,
         noise: SeededNoise | GivenNoise,
         fine: Plane | None,
+        pinned: Mask | None,
     ) -> Iterator[Step]:
         """The reverse process, from arrays to tensors on the device."""
         pictures = self._tensor(images).expand(-1, 3, -1, -1)
@@ -163,6 +167,7 @@ class Process:
             last=chain.last,
             ends_fine=chain.ends_fine,
             fine_probability=None if fine is None else self._tensor(fine)[:, None],
+            pinned=None if pinned is None else self._tensor(pinned)[:, None],
         )
 
     def _tensor(self, array: npt.NDArray[np.float32] | Mask) -> Tensor:

@@ -28,6 +28,7 @@ def make_record(
     precision: Arithmetic,
     has_given_noise: bool,
     modes: dict[str, int],
+    n_pinned: int,
 ) -> dict[str, Any]:
     """What is kept of a run.
 
@@ -47,6 +48,8 @@ def make_record(
         Whether the caller gave the noise, so that the seed says nothing.
     modes : dict of str to int
         How many objects are refined in which way; mode ``auto`` chooses.
+    n_pinned : int
+        Pixels that the caller has pinned.
     """
     return {
         "software": "napari-segrefiner",
@@ -59,6 +62,7 @@ def make_record(
         },
         "seed": options.seed,
         "modes": modes,
+        "n_pinned": n_pinned,
         "noise": "given" if has_given_noise else "seeded",
         "device": _describe(device),
         "precision": precision,

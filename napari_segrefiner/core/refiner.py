@@ -25,7 +25,7 @@ from napari_segrefiner.core.events import (
 )
 from napari_segrefiner.core.guards import Guards
 from napari_segrefiner.core.noise import GivenNoise, SeededNoise, check_noise
-from napari_segrefiner.core.objects import check_labels
+from napari_segrefiner.core.objects import check_labels, check_pinned
 from napari_segrefiner.core.plan import Job, Plan, make_plan, n_pixels, take_batch
 from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.core.process import Process, to_numpy
@@ -57,6 +57,7 @@ def refine(
     *,
     model: str | Path | Model = DEFAULT,
     options: RefineOptions | None = None,
+    pinned: npt.ArrayLike | None = None,
     noise: npt.NDArray[np.float32] | None = None,
     **keywords: Unpack[OptionKeywords],
 ) -> RefineResult:
@@ -71,6 +72,9 @@ def refine(
     model : str, Path or Model
         A name of the catalogue, a .safetensors file, a model folder or a loaded model.
     options : RefineOptions, optional
+    pinned : (Y, X) bool array, optional
+        Pixels that are right as they are, such as those drawn by hand: they keep their
+        label, background included, in every step and in the result.
     noise : (objects, fields, grid, grid) float array in [0, 1), optional
         Uniforms instead of seeded ones: for each refined object, by rising id, one
         field for every step but a soft last one.
@@ -96,7 +100,9 @@ def refine(
     """
     chosen = dataclasses.replace(options or RefineOptions(), **_as_tuples(keywords))
     loaded = model if isinstance(model, Model) else load_model(model)
-    for event in Refiner(loaded, chosen).steps(image, labels, noise=noise):
+    for event in Refiner(loaded, chosen).steps(
+        image, labels, pinned=pinned, noise=noise
+    ):
         last = event
     assert isinstance(last, RunDone)
     return last.result
@@ -141,6 +147,7 @@ class Refiner:
         image: npt.ArrayLike,
         labels: npt.ArrayLike,
         *,
+        pinned: npt.ArrayLike | None = None,
         noise: npt.NDArray[np.float32] | None = None,
     ) -> Iterator[Event]:
         """Refine and yield what happens; parameters as for :func:`refine`.
@@ -155,7 +162,11 @@ class Refiner:
             windows, and a BatchDone; RunDone. A batch for which memory ran out begins
             anew with fewer objects.
         """
-        plan = self._plan(np.asarray(image), np.asarray(labels))
+        plan = self._plan(
+            np.asarray(image),
+            np.asarray(labels),
+            None if pinned is None else np.asarray(pinned),
+        )
         if noise is not None:
             grids = {job.crop.grid for job in plan.jobs}
             check_noise(noise, len(plan.jobs), self._strategy.chain.n_fields, grids)
@@ -168,6 +179,7 @@ class Refiner:
             precision=self.precision,
             has_given_noise=noise is not None,
             modes=count_modes(plan.jobs),
+            n_pinned=0 if plan.pinned is None else int(plan.pinned.sum()),
         )
         yield RunStarted(len(plan.jobs), self._strategy.chain.n_steps, record)
         settlement = Settlement(plan, self._guards)
@@ -176,7 +188,12 @@ class Refiner:
         refined = settlement.canvas.labels.view(np.asarray(labels).dtype)
         yield RunDone(RefineResult(refined, report, record))
 
-    def _plan(self, image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Plan:
+    def _plan(
+        self,
+        image: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        pinned: npt.NDArray[Any] | None,
+    ) -> Plan:
         coarse = check_labels(labels)
         height, width = coarse.shape
         picture = open_picture(
@@ -192,6 +209,7 @@ class Refiner:
             self._strategy.mode_of,
             ids=self.options.ids,
             min_area=known(self.options.min_area),
+            pinned=check_pinned(pinned, labels.shape),
         )
 
     def _refine_all(
@@ -244,7 +262,9 @@ class Refiner:
         images, seen = plan.show(batch)
         chain, fields = self._strategy.chain, self._noise(batch, noise)
         work = n_pixels(batch)
-        for step in self._process.run(images, seen, chain, fields):
+        for step in self._process.run(
+            images, seen, chain, fields, pinned=plan.show_pins(batch)
+        ):
             yield StepDone(
                 step=step.step,
                 index=step.index,
@@ -265,6 +285,7 @@ class Refiner:
                 probability[k],
                 fine[k],
                 None if sampled is None else sampled[k],
+                plan.pins(job),
             )
             yield from self._refine_in_windows(plan, job, draft, done)
             done += self._strategy.work_in_windows(job)
@@ -301,7 +322,9 @@ def _masks_of(
 
     def mask(k: int) -> Mask:
         job = batch[k]
-        return transfer(to_numpy(values[k]), seen[k], plan.mask(job), job.crop)[0]
+        coarse, pinned = plan.mask(job), plan.pins(job)
+        shown = transfer(to_numpy(values[k]), seen[k], coarse, job.crop)[0]
+        return shown if pinned is None else np.where(pinned, coarse, shown)
 
     return mask
 

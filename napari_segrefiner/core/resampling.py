@@ -76,6 +76,22 @@ def mask_on_grid(coarse: Mask, crop: Crop) -> Mask:
     return mask
 
 
+def pins_on_grid(pinned: Mask, crop: Crop) -> Mask:
+    """Pinned pixels of ``crop.inside`` as cells of the grid, (grid, grid) bool.
+
+    Where the crop is reduced, every cell with a pinned pixel in it is pinned.
+    """
+    if crop.is_published or crop.grid >= crop.box.height:
+        return mask_on_grid(pinned, crop)
+    top = crop.inside.y0
+
+    def read(box: Box) -> Plane:
+        return pinned[None, box.y0 - top : box.y1 - top].astype(np.float32)
+
+    cells: Mask = to_grid(read, crop)[0] > 0
+    return cells
+
+
 def transfer(values: Plane, seen: Mask, coarse: Mask, crop: Crop) -> tuple[Mask, Plane]:
     """Carry the network's answer over to the pixels of a coarse mask.
 

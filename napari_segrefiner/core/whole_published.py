@@ -56,6 +56,7 @@ class PublishedWindows:
         if np.count_nonzero(draft.coarse) <= ERASED_AREA:
             draft.mask[:] = False
             draft.probability[:] = 0.0
+            draft.hold_pinned()
             return
         shape = draft.crop.inside.shape
         points, scores = uncertain_cells(draft.grid_fine, shape)

@@ -16,7 +16,12 @@ from napari_segrefiner.core.device import BATCH_PIXELS, OutOfMemory, free_memory
 from napari_segrefiner.core.events import StepDone, WindowsPlanned
 from napari_segrefiner.core.noise import SeededNoise
 from napari_segrefiner.core.process import to_numpy
-from napari_segrefiner.core.resampling import mask_on_grid, to_grid, transfer
+from napari_segrefiner.core.resampling import (
+    mask_on_grid,
+    pins_on_grid,
+    to_grid,
+    transfer,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,7 +70,9 @@ class Batch:
     seen : (N, grid, grid) bool array
         Their masks.
     fine : (N, grid, grid) float32 array in [0, 1]
-        Fine probability where it goes on.
+        Fine probability to start from.
+    pinned : (N, grid, grid) bool array or None
+        Pixels that keep their value.
     """
 
     windows: tuple[Crop, ...]
@@ -73,6 +80,7 @@ class Batch:
     images: Plane
     seen: Mask
     fine: Plane
+    pinned: Mask | None
 
 
 class WindowPass:
@@ -199,6 +207,11 @@ class WindowPass:
             if self._carries_fine
             else []
         )
+        pinned = (
+            []
+            if draft.pinned is None
+            else [pins_on_grid(draft.pinned[parts[k]], windows[k]) for k in kept]
+        )
         nothing = np.zeros((len(kept), grid, grid), np.float32)
         return Batch(
             windows=tuple(windows[k] for k in kept),
@@ -206,6 +219,7 @@ class WindowPass:
             images=np.stack(images) if images else nothing[:, None],
             seen=np.stack([seen[k] for k in kept]) if kept else nothing > 0,
             fine=np.stack(fine) if fine else nothing,
+            pinned=np.stack(pinned) if pinned else None,
         )
 
     def _refine_batch(
@@ -218,7 +232,13 @@ class WindowPass:
         ids = [id] * len(windows)
         noise = SeededNoise(self._seed, ids, self._rule.grid, batch.streams)
         for step in self._process.run(
-            batch.images, batch.seen, chain, noise, fine=batch.fine, what="windows"
+            batch.images,
+            batch.seen,
+            chain,
+            noise,
+            fine=batch.fine,
+            pinned=batch.pinned,
+            what="windows",
         ):
             yield StepDone(
                 step=step.step,
@@ -263,6 +283,9 @@ def _mask_of(
         ):
             part = drawn[window.inside.shift(-region.y0, -region.x0).slices]
             part[:] = transfer(answer, seen, part.copy(), window)[0]
+        if draft.pinned is not None:
+            pinned = draft.pinned[draft.part(region)]
+            drawn[pinned] = draft.coarse[draft.part(region)][pinned]
         return drawn
 
     return mask

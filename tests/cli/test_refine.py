@@ -207,3 +207,25 @@ def test_an_interrupt_leaves_nothing(files, model, monkeypatch, capsys):
     assert refine(files, model) == 130
     assert names(files) == ["image.tif", "labels.tif"]
     assert capsys.readouterr().err.endswith("Stopped.\n")
+
+
+def test_pinned_pixels_of_a_file_keep_their_label(files, model):
+    labels = tifffile.imread(files / "labels.tif")
+    pinned = np.zeros(labels.shape, np.uint8)
+    pinned[:, :15] = 255
+    Image.fromarray(pinned).save(files / "pinned.png")
+    assert refine(files, model, out="free.tif") == 0
+    free = tifffile.imread(files / "free.tif")
+    assert (free != labels)[:, :15].any()
+    assert refine(files, model, "--pinned", str(files / "pinned.png")) == 0
+    refined = tifffile.imread(files / "out.tif")
+    np.testing.assert_array_equal(refined[:, :15], labels[:, :15])
+    assert (refined != labels).any()
+
+
+def test_a_pinned_mask_of_another_size_is_refused(files, model, capsys):
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(files / "pinned.png")
+    assert refine(files, model, "--pinned", str(files / "pinned.png")) != 0
+    error = capsys.readouterr().err
+    assert "pinned.png has the shape (9, 9)" in error
+    assert "out.tif" not in names(files)
