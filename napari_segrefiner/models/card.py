@@ -145,6 +145,8 @@ def resolve(options: RefineOptions, card: ModelCard) -> RefineOptions:
         preset = PUBLISHED | (PUBLISHED_WHOLE if options.mode == "whole" else {})
     else:
         preset = dataclasses.asdict(card.defaults)
+        if options.mode != "objects":  # windows are what the other modes are about
+            preset["windows"] = True
     missing = {
         name: value for name, value in preset.items() if getattr(options, name) is None
     }

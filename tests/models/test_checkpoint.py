@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from napari_segrefiner.errors import ModelError
-from napari_segrefiner.models.card import ModelCard, resolve
+from napari_segrefiner.models.card import Defaults, ModelCard, resolve
 from napari_segrefiner.models.catalogue import FOLDER_VARIABLE, entries, load_model
 from napari_segrefiner.models.checkpoint import read_model, save_model
 from napari_segrefiner.network import DenoisingUNet
@@ -204,3 +204,11 @@ def test_cards_with_unusable_values_are_refused(card, wrong):
 def test_a_card_nested_without_end_is_refused():
     with pytest.raises(ModelError, match="cannot be read"):
         ModelCard.from_json("[" * 200_000)
+
+
+@pytest.mark.parametrize("mode", ["whole", "auto"])
+def test_modes_about_windows_have_them_whatever_the_card_says(card, mode):
+    plain = dataclasses.replace(card, defaults=Defaults(windows=False))
+    assert resolve(RefineOptions(), plain).windows is False
+    assert resolve(RefineOptions(mode=mode), plain).windows is True
+    assert resolve(RefineOptions(mode=mode, windows=False), plain).windows is False
