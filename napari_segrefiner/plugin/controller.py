@@ -13,7 +13,7 @@ from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.edits import write_undoable
 from napari_segrefiner.plugin.engine import Added, Engine
-from napari_segrefiner.plugin.findings import count, finding, merge
+from napari_segrefiner.plugin.findings import count, count_modes, finding, merge
 from napari_segrefiner.plugin.frames import Frame, History
 from napari_segrefiner.plugin.layers import is_labels, is_listed, unwrap
 from napari_segrefiner.plugin.planes import array_shape
@@ -23,12 +23,14 @@ from napari_segrefiner.plugin.review import Review, Told
 from napari_segrefiner.plugin.run import Run, plan_run
 from napari_segrefiner.plugin.stroke import StrokeWatch
 from napari_segrefiner.plugin.view import Tone, View
+from napari_segrefiner.plugin.windows_layer import WindowsLayer
 from napari_segrefiner.plugin.worker import (
     Failed,
     PlaneDone,
     Progress,
     Runner,
     Warmed,
+    Windows,
     WorkerEvent,
     add_model,
     refine_planes,
@@ -68,6 +70,7 @@ class Controller:
         self._is_closed = False
         self.history = History()
         self.preview = Preview(viewer)
+        self.windows = WindowsLayer(viewer)
         self.results = Results(viewer)
         self.review = Review(viewer, self.results)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -174,6 +177,7 @@ class Controller:
     def tick(self) -> None:
         """Called some ten times a second while a run is at work."""
         self.preview.show()
+        self.windows.show()
         if self._run is not None and self._run.has_ended:
             self._finish(self._run)
 
@@ -220,7 +224,8 @@ class Controller:
 
     def _start(self, source: Labels | None, label: int | None) -> None:
         try:
-            run = plan_run(self._viewer, self.results, self._view.read(), source, label)
+            choices = self._view.read()
+            run = plan_run(self._viewer, self.results, choices, source, label)
         except SegRefinerError as error:
             self._view.show_message(str(error), "notice")
             return
@@ -228,10 +233,10 @@ class Controller:
         run.stroke = StrokeWatch(run.destination or run.source)
         self.history.clear()
         self.preview.begin(run.source)
-        what = f"'{run.source.name}'" if label is None else f"label {label}"
+        self.windows.begin(run.source if choices.show_windows else None)
         self._view.show_running(True)
         self._view.show_progress(None, "")
-        self._view.show_message(f"Refining {what}…", "busy")
+        self._view.show_message(run.text, "busy")
         run.handle = self._runner.start(
             partial(refine_planes, self._engine, run.request),
             partial(self._on_event, run),
@@ -249,6 +254,11 @@ class Controller:
                 run.share = share
                 elapsed = time.monotonic() - run.started
                 self._view.show_progress(share, messages.remaining(share, elapsed))
+                if share < 1 and not run.is_stopped and run.number != run.told:
+                    run.told = run.number
+                    self._view.show_message(run.text, "busy")
+            case Windows():
+                self.windows.push(event)
             case PlaneDone():
                 run.done.append(event)
             case Failed(text=text):
@@ -269,6 +279,7 @@ class Controller:
         if run.stroke is not None:
             run.stroke.close()
         self._run = None
+        self.windows.finish()
         if run.label is None:
             self.preview.remove()
         else:
@@ -310,7 +321,8 @@ class Controller:
             before = self.review.told(layer, findings)
             written = write_undoable(layer, run.edits)
         write_record(layer, run.image.name, run.request.image.channel, run.done)
-        write_features(layer, findings.values())
+        mode = run.request.options.mode
+        write_features(layer, findings.values(), has_modes=mode != "objects")
         self.review.add(layer, findings)
         if run.destination is not None:
             self.review.note(layer, run.edits, before)
@@ -321,10 +333,17 @@ class Controller:
             n_planes = len(run.request.planes)
             return messages.stopped_at(len(run.done), n_planes), "notice"
         n_left = run.n_pixels - written
+        n_windows = sum(item.n_windows for item in findings.values())
+        modes = count_modes(findings) if mode == "auto" else None
+        passes = messages.passes(modes, n_windows)
         if run.label is None:
-            return messages.finished(count(findings), n_left), "done"
+            n_planes = len(run.request.planes)
+            counts = count(findings)
+            return messages.finished(counts, n_planes, passes, n_left), "done"
         one = findings[run.label]
-        sentence = messages.one_finished(one.label, one.status, one.change, n_left)
+        sentence = messages.one_finished(
+            one.label, one.status, one.change, passes, n_left
+        )
         return sentence, "done"
 
     def _bring_forward(self, run: Run, layer: Labels) -> None:

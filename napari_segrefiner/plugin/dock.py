@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
+    QCheckBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -120,6 +121,7 @@ class SegRefinerDock(QWidget):
         """The choices at this moment."""
         values = self.option_form.values()
         values["device"] = self.device_box.currentData()
+        values["mode"] = self.mode_box.currentData()
         return Choices(
             image=self.image_box.layer,
             labels=self.labels_box.layer,
@@ -128,6 +130,7 @@ class SegRefinerDock(QWidget):
             model=self.model_box.model,
             options=RefineOptions(**values),
             target=self.target_box.currentData(),
+            show_windows=self.windows_box.isChecked(),
         )
 
     def show_running(self, is_running: bool) -> None:
@@ -190,6 +193,12 @@ class SegRefinerDock(QWidget):
         options = {spec.name: spec for spec in specs(RefineOptions)}
         self.device_box: Any = option_widget(options["device"])
         _choose(self.device_box, self._settings.get("device", ""))
+        self.mode_box: Any = option_widget(options["mode"])
+        _choose(self.mode_box, self._settings.get("mode", ""))
+        self.mode_box.setMinimumContentsLength(5)
+        self.windows_box = QCheckBox("boxes")
+        self.windows_box.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.windows_box.setChecked(self._settings.get("windows", "") == "shown")
         self.target_box = SteadyComboBox()
         target: Target
         for target, text in TARGETS.items():
@@ -209,9 +218,13 @@ class SegRefinerDock(QWidget):
             "The displayed plane alone, or all planes along a slider, one by one."
         )
         self.device_box.setToolTip(tooltip(options["device"]))
+        self.mode_box.setToolTip(tooltip(options["mode"]))
+        self.windows_box.setToolTip(
+            "Show in a Shapes layer where the windows of large objects lie."
+        )
         self.target_box.setToolTip(
             "new layer: the result is a new layer, the source is hidden, not touched.\n"
-            "into this layer: the labels themselves change; one Ctrl+Z takes it back."
+            "this layer: the labels themselves change; one Ctrl+Z takes it back."
         )
         self.advanced.button.setToolTip(
             "Options of the refinement; the defaults suit the model."
@@ -269,6 +282,17 @@ class SegRefinerDock(QWidget):
             Qt.TextInteractionFlag.TextSelectableByMouse
         )
 
+    def _mode_row(self) -> QWidget:
+        """The mode, and beside it whether its windows are shown."""
+        row = QWidget()
+        row.setToolTip(self.mode_box.toolTip())
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self.mode_box, 1)
+        layout.addWidget(self.windows_box)
+        return row
+
     def _lay_out(self) -> None:
         """Put everything in its place."""
         top = QWidget()
@@ -278,6 +302,7 @@ class SegRefinerDock(QWidget):
         form.addRow("Labels", self.labels_box)
         form.addRow("Planes", self.planes_box)
         form.addRow("Model", self.model_box)
+        form.addRow("Mode", self._mode_row())
         form.addRow("Device", self.device_box)
         form.addRow("Result", self.target_box)
         self._form = form
@@ -293,7 +318,7 @@ class SegRefinerDock(QWidget):
         column.addWidget(self.advanced)
 
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 8, 8, 8)
+        layout.setContentsMargins(6, 8, 6, 8)
         layout.setSpacing(6)
         layout.addWidget(_Scroll(inside))
         layout.addLayout(_row((self.refine_button, 3), (self.stop_button, 1)))
@@ -355,6 +380,8 @@ class SegRefinerDock(QWidget):
         self.model_box.chosen.connect(self._on_model)
         self.model_box.file_given.connect(control.add_model)
         self.device_box.currentIndexChanged.connect(self._on_device)
+        self.mode_box.currentIndexChanged.connect(self._on_mode)
+        self.windows_box.toggled.connect(self._on_windows)
         self.target_box.currentIndexChanged.connect(self._on_target)
         # Its values stand behind "from model" in the other options.
         preset: Any = self.option_form.widgets["preset"]
@@ -387,6 +414,12 @@ class SegRefinerDock(QWidget):
     def _on_device(self) -> None:
         self._settings.set("device", str(self.device_box.currentData()))
         self.controller.warm()
+
+    def _on_mode(self) -> None:
+        self._settings.set("mode", str(self.mode_box.currentData()))
+
+    def _on_windows(self, is_shown: bool) -> None:
+        self._settings.set("windows", "shown" if is_shown else "hidden")
 
     def _on_target(self) -> None:
         self._settings.set("target", str(self.target_box.currentData()))
@@ -435,7 +468,7 @@ class SegRefinerDock(QWidget):
 
 TARGETS: dict[Target, str] = {
     "new layer": "new layer",
-    "into this layer": "into this layer, one undo step",
+    "into this layer": "this layer, one undo step",
 }
 
 

@@ -24,7 +24,8 @@ class Finding:
 
     ``change`` is 1 - IoU of coarse and refined mask, ``uncertainty`` the network's mean
     doubt, both in [0, 1] (NaN when skipped); of several planes the largest.
-    ``plane`` and ``box`` tell where to look. ``status`` is an ObjectReport's, or
+    ``plane`` and ``box`` tell where to look; ``mode`` is how it was refined, as an
+    ObjectReport has it, in ``n_windows`` windows. ``status`` is an ObjectReport's, or
     ``restored``.
     """
 
@@ -34,6 +35,8 @@ class Finding:
     uncertainty: float
     plane: Plane
     box: Box
+    mode: str = "objects"
+    n_windows: int = 0
 
     @property
     def need(self) -> float:
@@ -52,6 +55,8 @@ def finding(plane: Plane, report: ObjectReport) -> Finding:
         uncertainty=math.nan if skipped else report.uncertainty,
         plane=plane,
         box=report.box,
+        mode=report.mode,
+        n_windows=report.n_windows,
     )
 
 
@@ -72,6 +77,7 @@ def merge(findings: Iterable[Finding]) -> dict[int, Finding]:
             status=min(old.status, new.status, key=ORDER.index),
             change=max(old.change, new.change),
             uncertainty=max(uncertainties, default=math.nan),
+            n_windows=old.n_windows + new.n_windows,
         )
     return merged
 
@@ -79,6 +85,11 @@ def merge(findings: Iterable[Finding]) -> dict[int, Finding]:
 def count(findings: Mapping[int, Finding]) -> Counter[str]:
     """How many objects have each status."""
     return Counter(f.status for f in findings.values())
+
+
+def count_modes(findings: Mapping[int, Finding]) -> Counter[str]:
+    """How many objects that were worked on were refined in which way."""
+    return Counter(f.mode for f in findings.values() if f.status != "skipped")
 
 
 @dataclass

@@ -39,7 +39,8 @@ class Frame:
     """One diffusion step of one batch of objects.
 
     ``ids`` names the objects, ``masks`` holds theirs after this step and ``coarse`` the
-    ones they started from, in the same boxes. ``step`` counts from 0.
+    ones they started from, in the same boxes. ``step`` counts from 0. ``windows`` are
+    the windows of one object that the step is about; none where whole objects are.
     """
 
     plane: Plane
@@ -48,6 +49,7 @@ class Frame:
     ids: tuple[int, ...]
     masks: tuple[PackedMask, ...]
     coarse: tuple[PackedMask, ...]
+    windows: tuple[Box, ...] = ()
 
     @property
     def is_last(self) -> bool:

@@ -22,6 +22,8 @@ IN_PLACE = "The coarse labels were in this layer itself; Ctrl+Z shows them again
 RESHAPED = "The labels changed their shape during the run; nothing was written."
 PAINTING = "Done; it is written as soon as the stroke ends."
 
+#: How objects are refined.
+MODES = {"whole": "as a whole", "objects": "in crops"}
 STATUSES = ("refined", "unchanged", "held", "kept", "skipped")
 
 
@@ -37,9 +39,27 @@ def outcome(counts: Mapping[str, int]) -> str:
     return ", ".join(parts) or "nothing to refine"
 
 
-def finished(counts: Mapping[str, int], n_left: int) -> str:
+def finished(counts: Mapping[str, int], n_planes: int, passes: str, n_left: int) -> str:
     """The sentence at the end of a run."""
-    return outcome(counts) + kept_by_hand(n_left)
+    planes = f" in {n_planes:,} planes" if n_planes > 1 else ""
+    return outcome(counts) + planes + passes + kept_by_hand(n_left)
+
+
+def passes(modes: Mapping[str, int] | None, n_windows: int) -> str:
+    """What mode auto has chosen (None in other modes), and how many windows there were.
+
+    Examples
+    --------
+    >>> passes({"whole": 1, "objects": 23}, 40)
+    '; auto took 1 as a whole, 23 in crops; 40 windows'
+    """
+    text = ""
+    if modes is not None:
+        parts = [f"{modes[m]:,} {MODES[m]}" for m in MODES if modes.get(m)]
+        text += f"; auto took {', '.join(parts)}" if parts else ""
+    if n_windows:
+        text += f"; {n_windows:,} window{'s' if n_windows > 1 else ''}"
+    return text
 
 
 def kept_by_hand(n_pixels: int) -> str:
@@ -51,12 +71,14 @@ def kept_by_hand(n_pixels: int) -> str:
     return f"; {n_pixels:,} pixels painted meanwhile stay as they are"
 
 
-def one_finished(label: int, status: str, change: float, n_left: int) -> str:
+def one_finished(
+    label: int, status: str, change: float, passes: str, n_left: int
+) -> str:
     """The sentence after one object.
 
     Examples
     --------
-    >>> one_finished(7, "refined", 0.124, 0)
+    >>> one_finished(7, "refined", 0.124, "", 0)
     'Label 7 refined, 12 % changed'
     """
     texts = {
@@ -66,7 +88,15 @@ def one_finished(label: int, status: str, change: float, n_left: int) -> str:
         "kept": f"Label {label} kept: it would have vanished",
         "skipped": f"Label {label} skipped: it is smaller than the minimum area",
     }
-    return texts.get(status, f"Label {label}: {status}") + kept_by_hand(n_left)
+    sentence = texts.get(status, f"Label {label}: {status}")
+    return sentence + passes + kept_by_hand(n_left)
+
+
+def refining(what: str, number: int, n_planes: int) -> str:
+    """The sentence while a run is at work; planes are counted from 1."""
+    return f"Refining {what}…" + (
+        f" plane {number} of {n_planes}" if n_planes > 1 else ""
+    )
 
 
 def stopped_at(n_done: int, n_planes: int) -> str:

@@ -49,6 +49,7 @@ class Preview:
         self._box = Box(0, 0, 0, 0)
         self._newest: Frame | None = None
         self._drawn: Frame | None = None
+        self._outline: tuple[tuple[int, ...], Box] | None = None
         self._finished: list[Frame] = []
         self._is_off = False
 
@@ -61,7 +62,7 @@ class Preview:
         """Prepare for a run on `source`; no layer appears before its first frame."""
         self._source = source
         self._plane = None
-        self._newest = self._drawn = None
+        self._newest = self._drawn = self._outline = None
         self._finished.clear()
         self._is_off = False
 
@@ -102,7 +103,7 @@ class Preview:
         self._remove_layer()
 
     def _forget_run(self) -> None:
-        self._newest = self._drawn = None
+        self._newest = self._drawn = self._outline = None
         self._finished.clear()
         self._source = None
         self._plane = None
@@ -121,7 +122,7 @@ class Preview:
         box = (
             Box(0, 0, height, width)
             if is_small
-            else _limit(frame.box, source, frame.plane)
+            else _limit(self._extent(frame), source, frame.plane)
         )
         if box.height <= 0 or box.width <= 0:
             return False
@@ -130,6 +131,18 @@ class Preview:
             self._move(source, frame.plane)
             self._plane = frame.plane
         return True
+
+    def _extent(self, frame: Frame) -> Box:
+        """What the frame is about; for windows all of their object, not theirs alone.
+
+        Else the layer would move, and lose what it shows, with every batch of windows.
+        """
+        if frame.windows and self._outline is not None:
+            ids, box = self._outline
+            if set(frame.ids) <= set(ids):
+                return box
+        self._outline = (frame.ids, frame.box)
+        return frame.box
 
     def _move(self, source: Labels, plane: Plane) -> None:
         """Give the layer the box's shape and place, empty; add it if there is none."""
@@ -179,13 +192,23 @@ def draw(
     """Draw a frame's objects into `data`, the (Y, X) pixels of `window`.
 
     The objects as `previous` showed them are wiped out first if they are the same ones;
-    objects of earlier batches stay.
+    objects of earlier batches stay. A step in windows changes nothing outside of them.
     """
-    if previous is not None and previous.ids == frame.ids:
+    if frame.windows:
+        _wipe(frame.windows, data, window)
+    elif previous is not None and previous.ids == frame.ids:
         for pixels, values in _parts(previous, data, window):
             pixels[values > 0] = 0
     for pixels, values in _parts(frame, data, window):
         pixels[values > 0] = values[values > 0]
+
+
+def _wipe(windows: tuple[Box, ...], data: npt.NDArray[np.uint8], window: Box) -> None:
+    """Make room for what a step in windows shows."""
+    for box in windows:
+        inside = box.shift(-window.y0, -window.x0).clip(window.shape)
+        if inside.height > 0 and inside.width > 0:
+            data[inside.slices] = 0
 
 
 def _parts(

@@ -96,8 +96,12 @@ def write_record(
         entry["record"] = plane_done.record
 
 
-def write_features(layer: Labels, findings: Iterable[Finding]) -> None:
+def write_features(
+    layer: Labels, findings: Iterable[Finding], *, has_modes: bool = False
+) -> None:
     """Set change, uncertainty and status of objects; other rows and columns stay.
+
+    With `has_modes` also how they were refined, and in how many windows.
 
     A table without the column ``index`` says nothing of single labels: it is the user's
     and stays as it is.
@@ -107,7 +111,10 @@ def write_features(layer: Labels, findings: Iterable[Finding]) -> None:
         return
     for item in findings:
         values = (item.label, item.change, item.uncertainty, item.status)
-        rows.setdefault(item.label, {}).update(zip(COLUMNS, values, strict=True))
+        row = rows.setdefault(item.label, {})
+        row.update(zip(COLUMNS, values, strict=True))
+        if has_modes:
+            row.update(mode=item.mode, windows=item.n_windows)
     _set_rows(layer, rows)
 
 

@@ -53,6 +53,8 @@ class Run:
         The place for the result is gone.
     has_ended : bool
         The worker is through; only the writing is left.
+    told : int
+        Number of the plane that the user was told of last.
     """
 
     request: RunRequest
@@ -69,11 +71,25 @@ class Run:
     is_stopped: bool = False
     is_void: bool = False
     has_ended: bool = False
+    told: int = 1
 
     @property
     def label(self) -> int | None:
         """The one object that is refined; None for all."""
         return self.request.label
+
+    @property
+    def number(self) -> int:
+        """Number of the plane at work, counted from 1."""
+        n_planes = len(self.request.planes)
+        return min(int(self.share * n_planes), n_planes - 1) + 1
+
+    @property
+    def text(self) -> str:
+        """What is going on, as a sentence."""
+        name = f"'{self.source.name}'"
+        what = name if self.label is None else f"label {self.label}"
+        return messages.refining(what, self.number, len(self.request.planes))
 
     @property
     def edits(self) -> list[Edit]:

@@ -22,7 +22,7 @@ class Choices:
 
     ``channel`` is one channel of an image with a channel axis, None all of them;
     ``slider`` the axis of the labels whose planes are all refined, None the displayed
-    plane alone.
+    plane alone; ``show_windows`` whether a Shapes layer shows where windows lie.
     """
 
     image: Image | None
@@ -32,6 +32,7 @@ class Choices:
     model: str
     options: RefineOptions
     target: Target
+    show_windows: bool = False
 
 
 class View(Protocol):

@@ -19,8 +19,10 @@ from napari_segrefiner.core.events import (
     RunDone,
     RunStarted,
     StepDone,
+    WindowsPlanned,
 )
 from napari_segrefiner.errors import InputError, SegRefinerError
+from napari_segrefiner.geometry import Box
 from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin.edits import Edit, object_edit, plane_edit
 from napari_segrefiner.plugin.engine import Added, Engine, ModelFacts
@@ -68,6 +70,16 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """Windows that follow the boundary of one object; level 0 is the coarsest zoom."""
+
+    plane: Plane
+    label: int
+    level: int
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
 class PlaneDone:
     """A plane is refined."""
 
@@ -91,7 +103,7 @@ class Failed:
     text: str
 
 
-WorkerEvent = Progress | Frame | PlaneDone | Warmed | Added | Failed
+WorkerEvent = Progress | Frame | Windows | PlaneDone | Warmed | Added | Failed
 Work = Callable[[threading.Event], Iterator[WorkerEvent]]
 
 
@@ -123,6 +135,8 @@ def refine_planes(
                     case StepDone():
                         yield _frame(plane, event, coarse)
                         yield Progress((number + event.progress) / n_planes)
+                    case WindowsPlanned(id=label, level=level, boxes=boxes):
+                        yield Windows(plane, label, level, boxes)
                     case RunDone(result=result):
                         yield _plane_done(request, plane, coarse, result)
                         yield Progress((number + 1) / n_planes)
@@ -171,6 +185,7 @@ def _frame(plane: Plane, event: StepDone, coarse: npt.NDArray[Any]) -> Frame:
             PackedMask.pack(box, coarse[box.slices] == label)
             for label, box in zip(event.ids, event.boxes, strict=True)
         ),
+        windows=event.windows,
     )
 
 

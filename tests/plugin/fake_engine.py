@@ -19,6 +19,7 @@ from napari_segrefiner.core.events import (
     RunDone,
     RunStarted,
     StepDone,
+    WindowsPlanned,
 )
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.geometry import Box
@@ -109,8 +110,33 @@ class FakeEngine:
                     mask=mask,
                     progress=done / (len(ids) * STEPS),
                 )
+            if options.mode != "objects":
+                for label in batch:
+                    yield from windows_of(label, labels, done / (len(ids) * STEPS))
             yield BatchDone(batch, done / (len(ids) * STEPS))
         yield RunDone(result(options, labels, present, ids))
+
+
+def windows_of(label: int, labels: np.ndarray, progress: float) -> Iterator[Event]:
+    """Two windows, the upper and the lower half of the object's box."""
+    box = box_of(labels == label, labels.shape)
+    middle = (box.y0 + box.y1) // 2
+    halves = (
+        Box(box.y0, box.x0, middle, box.x1),
+        Box(middle, box.x0, box.y1, box.x1),
+    )
+    yield WindowsPlanned(label, halves, 0, 1)
+    for half in halves:
+        yield StepDone(
+            step=0,
+            index=0,
+            n_steps=1,
+            ids=(label,),
+            boxes=(half,),
+            mask=lambda _, half=half: grown(labels == label, 2)[half.slices],
+            progress=progress,
+            windows=(half,),
+        )
 
 
 def result(
@@ -130,9 +156,16 @@ def result(
                 uncertainty=0.1 * label,
                 undecided_share=0.0,
                 box=box_of(before, labels.shape, margin=0),
+                mode="whole" if is_whole(options, label) else "objects",
+                n_windows=2 if options.mode != "objects" else 0,
             )
         )
     return RefineResult(refined, tuple(report), {"seed": options.seed})
+
+
+def is_whole(options: RefineOptions, label: int) -> bool:
+    """In mode auto label 9 alone is taken as a whole."""
+    return options.mode == "whole" or (options.mode == "auto" and label == 9)
 
 
 def box_of(mask: np.ndarray, shape: tuple[int, int], margin: int = 4) -> Box:

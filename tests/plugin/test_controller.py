@@ -428,7 +428,7 @@ def test_all_planes_along_the_slider_keep_their_ids() -> None:
     stage.run()
     wanted = np.stack([expected(plane) for plane in before])
     np.testing.assert_array_equal(stage.result.data, wanted)
-    assert stage.message == "3 refined"
+    assert stage.message == "3 refined in 3 planes"
     assert list(stage.result.features["index"]) == [2, 5, 9]
     assert len(stage.result.metadata[KEY]["runs"]) == 3
 

@@ -304,6 +304,24 @@ def test_advanced_options_are_folded_and_reach_the_engine(
     qtbot.waitUntil(lambda: engine.n_warmed == 2)  # other values behind "from model"
 
 
+def test_mode_and_windows_are_chosen_and_remembered(
+    make_dock: Any, engine: FakeEngine, qtbot: Any, tmp_path: Path
+) -> None:
+    viewer, dock = make_dock()
+    add_squares(viewer)
+    assert dock.read().options.mode == "objects"
+    dock.mode_box.setCurrentIndex(dock.mode_box.findData("auto"))
+    dock.windows_box.setChecked(True)
+    press(dock, dock.refine_button, qtbot)
+    assert engine.calls[0][1].mode == "auto"
+    assert "auto took 1 as a whole, 2 in crops; 6 windows" in message(dock)
+    assert len(viewer.layers["SegRefiner windows"].data) == 6
+    _, again = make_dock(viewer, settings=Settings(tmp_path / "dock.json"))
+    assert again.read().options.mode == "auto"
+    assert again.read().show_windows
+    qtbot.waitUntil(lambda: engine.n_warmed == 2)
+
+
 def test_cancelling_the_file_dialog_changes_nothing(
     make_dock: Any, qtbot: Any, engine: FakeEngine, monkeypatch: Any
 ) -> None:

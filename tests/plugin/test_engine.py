@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from tests.core.stubs import bright, disk, stub_model
 
 
 @pytest.fixture
-def packaged(monkeypatch: pytest.MonkeyPatch) -> PackagedEngine:
+def packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PackagedEngine:
     """The engine with a network that finds what is bright; loads are counted."""
     from napari_segrefiner.models import catalogue
 
@@ -30,6 +31,9 @@ def packaged(monkeypatch: pytest.MonkeyPatch) -> PackagedEngine:
         loads.append(name)
         return stub_model(bright, steps=3)
 
+    weights = tmp_path / "stub.safetensors"
+    weights.touch()
+    monkeypatch.setattr(catalogue, "find_model", lambda name: weights)
     monkeypatch.setattr(catalogue, "load_model", load)
     engine = PackagedEngine()
     engine.loads = loads  # type: ignore[attr-defined]
@@ -102,3 +106,37 @@ def test_the_dock_refines_with_the_package(
     assert dock.message_label.text() == "✓ 2 refined"
     record = result.metadata["segrefiner"]["record"]
     assert record["model"]["name"] == "stub"
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("mode", ["objects", "auto"])
+def test_large_objects_are_refined_as_the_package_does_it(
+    make_dock: Any, packaged: PackagedEngine, qtbot: Any, mode: Any
+) -> None:
+    from qtpy.QtCore import Qt
+
+    shape = (300, 400)
+    truth, coarse = np.zeros((2, *shape), np.uint8)
+    truth[disk(shape, 150, 130, 110)], coarse[disk(shape, 153, 127, 106)] = 1, 1
+    truth[disk(shape, 150, 330, 14)], coarse[disk(shape, 151, 329, 12)] = 2, 2
+    image = np.where(truth > 0, 210, 40).astype(np.uint8)
+    viewer, dock = make_dock(engine=packaged, settings=Settings(None))
+    viewer.add_image(image, name="disks")
+    viewer.add_labels(coarse, name="coarse")
+    dock.mode_box.setCurrentIndex(dock.mode_box.findData(mode))
+    dock.windows_box.setChecked(True)
+    qtbot.mouseClick(dock.refine_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not dock.controller.is_running, timeout=60_000)
+    wanted = refine(image, coarse, model=stub_model(bright, steps=3), mode=mode)
+    result = viewer.layers["coarse refined"]
+    np.testing.assert_array_equal(result.data, wanted.labels)
+    n_windows = [item.n_windows for item in wanted.report]
+    text = dock.message_label.text()
+    if mode == "auto":
+        assert "2 refined; auto took 1 as a whole, 1 in crops" in text
+        assert list(result.features["mode"]) == ["whole", "objects"]
+        assert list(result.features["windows"]) == n_windows
+    else:
+        assert text == f"✓ 2 refined; {sum(n_windows)} windows"
+        rows = viewer.layers["SegRefiner windows"].features
+        assert set(rows["label"]) == {1}

@@ -24,6 +24,7 @@ def frame(
     label: int = 1,
     step: int = 0,
     plane: Plane = YX,
+    windows: tuple[Box, ...] = (),
 ) -> Frame:
     return Frame(
         plane,
@@ -32,6 +33,7 @@ def frame(
         (label,),
         (PackedMask.pack(box, mask),),
         (PackedMask.pack(box, coarse),),
+        windows,
     )
 
 
@@ -160,3 +162,38 @@ def test_the_layer_is_used_again_for_the_next_run() -> None:
     assert layers[0] is not None
     preview.show()  # a late tick brings nothing back
     assert not layers[0].visible
+
+
+def test_a_step_in_windows_leaves_the_rest_of_its_object() -> None:
+    viewer, source = setting((1, 8))
+    preview = Preview(viewer)
+    preview.begin(source)
+    preview.push(frame(Box(0, 0, 1, 8), bar(8, 1, 2, 5, 6), bar(8, 0, 1, 2, 5, 6)))
+    preview.show()
+    left, right = Box(0, 0, 1, 3), Box(0, 5, 1, 8)
+    preview.push(frame(left, bar(3, 1, 2), bar(3, 2), step=1, windows=(left,)))
+    preview.show()
+    preview.push(frame(right, bar(3, 0, 1), bar(3, 0, 1, 2), windows=(right,)))
+    preview.show()
+    assert preview.layer is not None
+    shown = preview.layer.data[0].tolist()
+    assert shown == [0, GIVEN_UP, KEPT, 0, 0, KEPT, KEPT, GAINED]
+
+
+def test_windows_do_not_move_the_layer_of_a_large_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_PIXELS", 16)
+    viewer, source = setting((2, 40))
+    preview = Preview(viewer)
+    preview.begin(source)
+    whole = Box(0, 10, 1, 18)
+    preview.push(frame(whole, bar(8, 0, 1, 6), bar(8, 1, 6)))
+    preview.show()
+    window = Box(0, 15, 1, 18)
+    preview.push(frame(window, bar(3, 1), bar(3, 1, 2), windows=(window,)))
+    preview.show()
+    assert preview.layer is not None
+    np.testing.assert_array_equal(preview.layer.translate, (0, 10))
+    shown = preview.layer.data[0].tolist()
+    assert shown == [GIVEN_UP, KEPT, 0, 0, 0, 0, KEPT, GAINED]
