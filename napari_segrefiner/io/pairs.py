@@ -40,6 +40,8 @@ class Pair:
         Of the smallest type that holds the labels: all pairs stay in memory.
     coarse : tuple of (Y, X) unsigned integer arrays
         Real coarse masks with the ids of the labels.
+    ids : tuple of int
+        Labels that are true; the others are neighbours alone. None given: all.
     """
 
     stem: str
@@ -47,6 +49,7 @@ class Pair:
     image: npt.NDArray[np.uint8]
     labels: Labels
     coarse: tuple[Labels, ...] = ()
+    ids: tuple[int, ...] = ()
 
 
 def read_sets(

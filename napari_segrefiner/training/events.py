@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -126,4 +127,74 @@ class Stopped:
     iteration: int
 
 
+@dataclass(frozen=True)
+class LearningStarted:
+    """Corrections were understood: so many objects, some of them held back.
+
+    With ``n_folds`` of 2 every object is held back once; with 1, ``n_held_back`` are.
+    """
+
+    n_objects: int
+    n_held_back: int
+    n_folds: int
+
+
+@dataclass(frozen=True)
+class LearningProgress:
+    """``share`` in [0, 1] of the learning is done; ``remaining`` in seconds."""
+
+    share: float
+    remaining: float
+    bce: float
+    texture: float
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """An object that was not learnt from: IoU with its correction.
+
+    ``image`` is the number of the image, ``before`` the refinement by the model as it
+    was, ``after`` by what was learnt.
+    """
+
+    image: int
+    label: int
+    coarse: float
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class LearningDone:
+    """The model has learnt, for better or worse.
+
+    Attributes
+    ----------
+    model : Model or None
+        What was learnt (a ``models.checkpoint.Model``); None if it is no better.
+    held_back : tuple of HeldBack
+    general_before, general_after : float
+        Mean IoU on made-up objects of all kinds: what could have been forgotten.
+    sentence : str
+        The result in words, for users.
+    """
+
+    model: Any
+    held_back: tuple[HeldBack, ...]
+    general_before: float
+    general_after: float
+    sentence: str
+
+    @property
+    def before(self) -> float:
+        """Mean IoU of the held-back objects with the model as it was."""
+        return sum(one.before for one in self.held_back) / len(self.held_back)
+
+    @property
+    def after(self) -> float:
+        """Mean IoU of the held-back objects with what was learnt."""
+        return sum(one.after for one in self.held_back) / len(self.held_back)
+
+
+LearningEvent = LearningStarted | LearningProgress | LearningDone
 Event = TrainStarted | Progress | Validated | Saved | TrainDone | Stopped

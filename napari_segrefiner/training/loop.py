@@ -197,7 +197,6 @@ class _Training:
                     card = judge.card(learner, counters)
                     run.keep(learner, card, counters.iteration)
                 if is_validated or clock.is_checkpoint_due():
-                    recorder.write_row()
                     run.save(learner, counters)
                     judge.draw(counters)
                     yield Saved(counters.iteration)

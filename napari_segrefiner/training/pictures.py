@@ -63,7 +63,8 @@ def picture_of(pair: Pair) -> Picture | None:
     things = []
     for index, where in enumerate(boxes):
         label = index + 1
-        if where is None or areas[label] < MIN_AREA:
+        is_true = not pair.ids or label in pair.ids
+        if where is None or areas[label] < MIN_AREA or not is_true:
             continue
         rows, columns = where
         box = Box(rows.start, columns.start, rows.stop, columns.stop)

@@ -1,0 +1,205 @@
+"""Corrected objects as training data: checked, cut out, split for an honest test."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_segrefiner.core.preprocessing import open_picture
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.geometry import Box
+from napari_segrefiner.io.pairs import Pair
+from napari_segrefiner.training.pictures import MIN_AREA
+
+#: Fewer objects teach nothing that holds.
+LEAST_OBJECTS = 5
+#: Below that many, every object is held back once, in two folds.
+FOLDED_BELOW = 10
+#: Share of the objects that are held back otherwise, and how many at least.
+HELD_SHARE, LEAST_HELD = 1 / 3, 4
+#: Surroundings that are kept of an image, in sides of its largest object, and px.
+MARGIN = (2.0, 48)
+
+
+class Correction(NamedTuple):
+    """Corrected objects of one image.
+
+    Attributes
+    ----------
+    image : (Y, X), (Y, X, C) or (C, Y, X) array
+        Anything that ``refine`` takes.
+    coarse, fine : (Y, X) integer arrays
+        Labels as they went into the refinement, and as they were accepted or corrected.
+    ids : tuple of int
+        Labels of `fine` that are right, with the same numbers in `coarse`.
+    """
+
+    image: npt.NDArray[Any]
+    coarse: npt.NDArray[Any]
+    fine: npt.NDArray[Any]
+    ids: tuple[int, ...]
+
+
+class Subject(NamedTuple):
+    """One corrected object: the number of its image, and its label."""
+
+    image: int
+    label: int
+
+
+def find_subjects(corrections: Sequence[Correction]) -> list[Subject]:
+    """The objects to learn from.
+
+    Raises
+    ------
+    InputError
+        If arrays do not fit each other, or there are too few objects.
+    """
+    found = []
+    for number, one in enumerate(corrections):
+        if one.coarse.shape != one.fine.shape or one.fine.ndim != 2:
+            message = (
+                f"The coarse labels are {_by(one.coarse)} but the corrected ones "
+                f"{_by(one.fine)}; two label images of one size are expected."
+            )
+            raise InputError(message)
+        for label in dict.fromkeys(one.ids):
+            if np.count_nonzero(one.fine == label) >= MIN_AREA:
+                found.append(Subject(number, int(label)))
+    missing = LEAST_OBJECTS - len(found)
+    if missing > 0:
+        message = (
+            f"{len(found)} objects are accepted or corrected; at least {LEAST_OBJECTS} "
+            f"of {MIN_AREA} px or more are needed to learn from. Accept or correct "
+            f"{missing} more."
+        )
+        raise InputError(message)
+    return found
+
+
+def split_subjects(
+    subjects: Sequence[Subject], corrections: Sequence[Correction], seed: int
+) -> list[list[Subject]]:
+    """Which objects are held back: one part, or of few objects both halves in turn.
+
+    Objects without a coarse mask (drawn anew) are never held back: there is nothing to
+    refine.
+    """
+    rng = np.random.default_rng(seed)
+    able = [s for s in subjects if (corrections[s.image].coarse == s.label).any()]
+    shuffled = [able[k] for k in rng.permutation(len(able))]
+    if len(subjects) < FOLDED_BELOW:
+        return [part for part in (shuffled[::2], shuffled[1::2]) if part]
+    n_held = max(LEAST_HELD, round(HELD_SHARE * len(able)))
+    return [shuffled[:n_held]]
+
+
+def training_pairs(
+    corrections: Sequence[Correction], chosen: Collection[Subject]
+) -> list[Pair]:
+    """The surroundings of the chosen objects, as pairs whose other labels do not count.
+
+    Values are stretched as a refinement of the whole image does.
+    """
+    pairs = []
+    for number, one in enumerate(corrections):
+        ids = tuple(s.label for s in chosen if s.image == number)
+        if not ids:
+            continue
+        box = _surroundings(one, ids)
+        shape = one.fine.shape[0], one.fine.shape[1]
+        planes = open_picture(one.image, shape).read(box)
+        values = np.broadcast_to(planes, (3, *planes.shape[1:])).transpose(1, 2, 0)
+        fine, coarse, own = _renumbered(one, ids, box)
+        pairs.append(
+            Pair(
+                stem=str(number),
+                group=str(number),
+                image=np.ascontiguousarray((values * 255 + 0.5).astype(np.uint8)),
+                labels=fine,
+                coarse=(coarse,),
+                ids=own,
+            )
+        )
+    return pairs
+
+
+def _surroundings(one: Correction, ids: Sequence[int]) -> Box:
+    """The box around the objects in both label images, with a margin."""
+    is_own = np.isin(one.fine, ids) | np.isin(one.coarse, ids)
+    rows, columns = ndimage.find_objects(is_own.astype(np.uint8))[0]
+    largest = 0
+    for label in ids:
+        own = np.argwhere(one.fine == label)
+        largest = max(largest, int(np.ptp(own, axis=0).max()) + 1)
+    margin = int(MARGIN[0] * largest) + MARGIN[1]
+    box = Box(
+        rows.start - margin,
+        columns.start - margin,
+        rows.stop + margin,
+        columns.stop + margin,
+    )
+    return box.clip((one.fine.shape[0], one.fine.shape[1]))
+
+
+def _renumbered(
+    one: Correction, ids: Sequence[int], box: Box
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16], tuple[int, ...]]:
+    """Labels of the box as small numbers: the chosen ones first, equal in both."""
+    fine, coarse = one.fine[box.slices], one.coarse[box.slices]
+    others = np.setdiff1d(np.union1d(fine, coarse), [0, *ids])
+    order = [*ids, *others.tolist()]
+    table = {label: k + 1 for k, label in enumerate(order)}
+
+    def renumber(labels: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+        values, places = np.unique(labels, return_inverse=True)
+        new = np.array([table.get(int(v), 0) for v in values], np.uint16)
+        return new[places].reshape(labels.shape)
+
+    return renumber(fine), renumber(coarse), tuple(range(1, len(ids) + 1))
+
+
+def without(subjects: Sequence[Subject], held: Collection[Subject]) -> list[Subject]:
+    """The subjects that are not held back."""
+    return [subject for subject in subjects if subject not in held]
+
+
+def as_integers(corrections: Sequence[Correction]) -> list[Correction]:
+    """The same with bool labels as 0 and 1, and plain numbers as ids.
+
+    Raises
+    ------
+    InputError
+        If labels are no whole numbers.
+    """
+    plain = []
+    for one in corrections:
+        image, coarse, fine, ids = one
+        for labels in (coarse, fine):
+            if np.asarray(labels).dtype.kind not in "biu":
+                message = (
+                    f"Labels of type {np.asarray(labels).dtype} were given; whole "
+                    "numbers are expected."
+                )
+                raise InputError(message)
+        plain.append(
+            Correction(
+                np.asarray(image),
+                _integers(np.asarray(coarse)),
+                _integers(np.asarray(fine)),
+                tuple(int(label) for label in ids if label),
+            )
+        )
+    return plain
+
+
+def _integers(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return labels.astype(np.uint8) if labels.dtype == bool else labels
+
+
+def _by(array: npt.NDArray[Any]) -> str:
+    return " x ".join(str(side) for side in array.shape)

@@ -1,0 +1,384 @@
+"""Learning from the objects that a user has just corrected, in about two minutes."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+import time
+from collections.abc import Collection, Generator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.core.device import choose_device, translated_errors
+from napari_segrefiner.core.refiner import refine
+from napari_segrefiner.errors import CollapseError, InputError, OptionError
+from napari_segrefiner.models.checkpoint import Model
+from napari_segrefiner.options import RefineOptions
+from napari_segrefiner.training.batches import Draws, TrainingBatches
+from napari_segrefiner.training.correction_data import (
+    Correction,
+    Subject,
+    as_integers,
+    find_subjects,
+    split_subjects,
+    training_pairs,
+    without,
+)
+from napari_segrefiner.training.events import (
+    HeldBack,
+    LearningDone,
+    LearningEvent,
+    LearningProgress,
+    LearningStarted,
+)
+from napari_segrefiner.training.learner import Learner, rate_at
+from napari_segrefiner.training.samples import SampleOptions, Samples
+from napari_segrefiner.training.validate import Windows, draw_windows, validate
+
+if TYPE_CHECKING:
+    from napari_segrefiner.models.card import ModelCard
+    from napari_segrefiner.options import Device
+    from napari_segrefiner.training.learner import Arithmetic
+
+_LOG = logging.getLogger(__name__)
+
+Labels = npt.NDArray[Any]
+
+#: What the network learns from: made-up objects against forgetting, and the user's.
+COMPOSITE_SHARE, REAL_COARSE = 0.35, 0.5
+BATCH_SIZE, LEARNING_RATE, WARM_UP = 16, 2e-4, 10
+EMA, OWN_SHARE, MAP_DROPOUT, CLIP, WEIGHT_DECAY = 0.99, 0.4, 0.1, 1.0, 1e-4
+#: Share of the time for each of two folds; the rest is for the result and for tests.
+FOLD_SHARE, WHOLE_SHARE = 0.28, 0.85
+#: Iterations after which the pace is known, and the fewest that are worth their time.
+PACE_AFTER, FEWEST = 6, 20
+#: Made-up objects that are tested for what was forgotten, and how much may be (IoU).
+GENERAL_WINDOWS, FORGETTABLE = 64, 0.01
+#: An object is harmed if its IoU falls by more than this, as in validations.
+HARM = 0.05
+
+
+def learn(
+    corrections: Sequence[Correction],
+    model: Model,
+    *,
+    minutes: float = 2.0,
+    name: str = "",
+    options: RefineOptions | None = None,
+    device: Device = "auto",
+    precision: Arithmetic = "float32",
+    seed: int = 0,
+) -> Generator[LearningEvent, None, None]:
+    """Teach a model a user's corrections, and test honestly whether that helped.
+
+    Some objects are held back and refined by the model before and after; below
+    FOLDED_BELOW objects all of them are, each by a model that has learnt from the other
+    half. Made-up objects of all kinds are learnt again beside the user's, and tested,
+    so that nothing is forgotten.
+
+    Parameters
+    ----------
+    corrections : sequence of Correction
+        Or of (image, coarse, fine, ids).
+    model : Model
+        Stays as it is.
+    minutes : float
+        About how long it may take.
+    name : str
+        Of the new model; by default that of the old one and "-corrected".
+    options : RefineOptions, optional
+        How held-back objects are refined, except for their ids.
+    device, precision, seed
+        As in TrainOptions.
+
+    Yields
+    ------
+    LearningStarted, then LearningProgress, at last LearningDone
+        Closing the generator stops; nothing is written anywhere.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than LEAST_OBJECTS objects, or arrays do not fit.
+    OptionError
+        If the time is too short for this model and machine.
+    CollapseError
+        If the loss is not finite any more.
+    DeviceError, ModelError
+        If the device or the model fails.
+    """
+    if not minutes > 0:
+        message = f"minutes is {minutes}; a number above 0 is expected."
+        raise OptionError(message)
+    with translated_errors("learning from corrections"):
+        lesson = _Lesson(
+            as_integers([Correction(*one) for one in corrections]),
+            model,
+            dataclasses.replace(options or RefineOptions(), device=device),
+            precision,
+            seed,
+        )
+        yield from lesson.events(minutes * 60, name)
+
+
+class _Lesson:
+    """One learning, with all that stays the same during it."""
+
+    def __init__(
+        self,
+        corrections: Sequence[Correction],
+        model: Model,
+        options: RefineOptions,
+        precision: Arithmetic,
+        seed: int,
+    ) -> None:
+        self.corrections = corrections
+        self.model = model
+        self.options = options
+        self.device = choose_device(options.device)
+        self.precision: Arithmetic = precision
+        self.seed = seed
+        self.subjects = find_subjects(corrections)
+        self.started = time.monotonic()
+        self.iterations = 0
+
+    def events(self, seconds: float, name: str) -> Generator[LearningEvent, None, None]:
+        """The whole of it."""
+        parts = split_subjects(self.subjects, self.corrections, self.seed)
+        is_folded = len(parts) > 1
+        n_held = sum(map(len, parts))
+        if not n_held:
+            message = (
+                "None of the corrected objects has a coarse mask to be refined again; "
+                "correct some objects that were refined."
+            )
+            raise InputError(message)
+        yield LearningStarted(len(self.subjects), n_held, len(parts))
+        held = [subject for part in parts for subject in part]
+        before = self._refined(self.model, held)
+        general = self._general_windows()
+        general_before = self._general(self.model, general)
+
+        after: dict[Subject, float] = {}
+        share = FOLD_SHARE if is_folded else WHOLE_SHARE
+        n_rounds = len(parts) + 1 if is_folded else 1
+        learnt = self.model
+        for number, part in enumerate(parts):
+            chosen = without(self.subjects, part)
+            learnt = yield from self._teach(
+                chosen, seconds, share, number / n_rounds, 1 / n_rounds
+            )
+            after |= self._refined(learnt, part)
+        if is_folded:
+            learnt = yield from self._teach(
+                self.subjects, seconds, share, len(parts) / n_rounds, 1 / n_rounds
+            )
+        general_after = self._general(learnt, general)
+        objects = tuple(
+            HeldBack(s.image, s.label, self._coarse_iou(s), before[s], after[s])
+            for s in held
+        )
+        done = LearningDone(None, objects, general_before, general_after, "")
+        is_better = is_worth_keeping(done)
+        sentence = describe(done, is_better=is_better, is_folded=is_folded)
+        kept = self._named(learnt, name, done) if is_better else None
+        yield dataclasses.replace(done, model=kept, sentence=sentence)
+
+    def _teach(
+        self,
+        chosen: Sequence[Subject],
+        seconds: float,
+        share: float,
+        begun: float,
+        part: float,
+    ) -> Generator[LearningEvent, None, Model]:
+        """Learn from the chosen objects; the same number of iterations every time."""
+        card = self.model.card
+        samples = Samples(
+            [("corrections", training_pairs(self.corrections, chosen))],
+            seed=self.seed,
+            window=card.grids.base,
+            options=SampleOptions(
+                composite_share=COMPOSITE_SHARE, real_coarse=REAL_COARSE
+            ),
+        )
+        draws = Draws(
+            self.seed,
+            BATCH_SIZE,
+            OWN_SHARE,
+            own_after=0,
+            map_dropout=MAP_DROPOUT,
+            normalisation=card.normalisation,
+        )
+        batches = TrainingBatches(samples, draws)
+        network = copy.deepcopy(self.model.network).requires_grad_(True)
+        learner = Learner(
+            network.to(self.device),
+            weight_decay=WEIGHT_DECAY,
+            clip=CLIP,
+            ema=EMA,
+            precision=self.precision,
+        )
+        started = warm = time.monotonic()
+        iteration = 0
+        while not self.iterations or iteration < self.iterations:
+            if iteration == 1:
+                warm = time.monotonic()  # the first one is slower than the others
+            if iteration == PACE_AFTER and not self.iterations:
+                pace = (time.monotonic() - warm) / (PACE_AFTER - 1)
+                self.iterations = self._affordable(seconds * share, pace)
+            rate = rate_at(
+                iteration,
+                self.iterations,
+                highest=LEARNING_RATE,
+                final=0.02,
+                warm_up=WARM_UP,
+            )
+            result = learner.learn(batches[iteration], iteration, rate)
+            if not result.is_finite:
+                message = (
+                    "The loss is not a finite number any more; the model has learnt "
+                    "nothing and stays as it was."
+                )
+                raise CollapseError(message)
+            iteration += 1
+            passed = time.monotonic() - started
+            whole = passed / iteration * self.iterations if self.iterations else 0.0
+            yield LearningProgress(
+                share=begun + (part * iteration / self.iterations if whole else 0.0),
+                remaining=(1 - begun) / part * whole - passed if whole else seconds,
+                bce=result.bce,
+                texture=result.texture,
+            )
+        return Model(learner.mean_network, card)
+
+    def _affordable(self, seconds: float, pace: float) -> int:
+        """Iterations that fit into the time.
+
+        Raises
+        ------
+        OptionError
+            If they are too few to learn anything.
+        """
+        n = int(seconds / pace)
+        if n < FEWEST:
+            message = (
+                f"This model takes {pace:.0f} s for one step of learning here, which "
+                f"leaves {n} steps; give it more minutes, or choose a smaller model."
+            )
+            raise OptionError(message)
+        return n
+
+    def _refined(
+        self, model: Model, subjects: Collection[Subject]
+    ) -> dict[Subject, float]:
+        """IoU with its correction of each object, refined by `model`."""
+        found = {}
+        for number, one in enumerate(self.corrections):
+            ids = tuple(s.label for s in subjects if s.image == number)
+            if not ids:
+                continue
+            options = dataclasses.replace(self.options, ids=ids)
+            result = refine(one.image, one.coarse, model=model, options=options)
+            for label in ids:
+                found[Subject(number, label)] = _iou(result.labels, one.fine, label)
+        return found
+
+    def _coarse_iou(self, subject: Subject) -> float:
+        one = self.corrections[subject.image]
+        return _iou(one.coarse, one.fine, subject.label)
+
+    def _general_windows(self) -> Windows:
+        """Made-up objects; the user's pictures lend no more than textures."""
+        card = self.model.card
+        samples = Samples(
+            [("general", training_pairs(self.corrections, self.subjects))],
+            seed=self.seed + 1,
+            window=card.grids.base,
+            options=SampleOptions(composite_share=1.0),
+        )
+        return draw_windows(
+            "general", samples, GENERAL_WINDOWS, self.seed, card.normalisation
+        )
+
+    def _general(self, model: Model, windows: Windows) -> float:
+        network = model.network.to(self.device)
+        found = validate(
+            network,
+            [windows],
+            device=self.device,
+            steps=model.card.defaults.steps,
+        )
+        return found.scores[0].refined
+
+    def _named(self, learnt: Model, name: str, done: LearningDone) -> Model:
+        old = self.model.card
+        card: ModelCard = dataclasses.replace(
+            old,
+            name=name or f"{old.name}-corrected",
+            description=f"{old.name} with {len(self.subjects)} corrected objects.",
+            data={"objects": len(self.subjects), "images": len(self.corrections)},
+            recipe={
+                "iterations": self.iterations,
+                "batch_size": BATCH_SIZE,
+                "learning_rate": LEARNING_RATE,
+                "composite_share": COMPOSITE_SHARE,
+                "seed": self.seed,
+                "from": self.model.sha256 or old.name,
+            },
+            metrics={
+                "what": "mean IoU with the corrections of objects held back",
+                "objects": len(done.held_back),
+                "before": round(done.before, 4),
+                "after": round(done.after, 4),
+            },
+            source=f"Learnt from corrections. {old.source}".strip(),
+            sha256="",
+        )
+        network = learnt.network.cpu().eval().requires_grad_(False)
+        return Model(network, card)
+
+
+def is_worth_keeping(done: LearningDone) -> bool:
+    """Whether what was learnt is no worse than before.
+
+    The mean of the held-back objects is not lower, no more of them are harmed than
+    helped, and the made-up objects have not suffered.
+    """
+    changes = [one.after - one.before for one in done.held_back]
+    harmed = sum(change < -HARM for change in changes)
+    helped = sum(change > HARM for change in changes)
+    return (
+        done.after >= done.before
+        and harmed <= helped
+        and done.general_after >= done.general_before - FORGETTABLE
+    )
+
+
+def describe(done: LearningDone, *, is_better: bool, is_folded: bool) -> str:
+    """The result in words, with how much it rests on."""
+    n = len(done.held_back)
+    how = "each held back once" if is_folded else "held back"
+    figures = (
+        f"{n} objects {how}: IoU with your corrections {done.before:.3f} before, "
+        f"{done.after:.3f} after"
+    )
+    few = " Few objects: take it as a hint." if n < 10 else ""
+    if is_better:
+        return f"{figures}. The new model is no worse.{few}"
+    if done.general_after < done.general_before - FORGETTABLE:
+        return (
+            f"{figures}, but it has forgotten other objects (IoU "
+            f"{done.general_before:.3f} to {done.general_after:.3f}). The model stays "
+            "as it was."
+        )
+    return f"{figures}. The model stays as it was; correct more objects.{few}"
+
+
+def _iou(labels: Labels, truth: Labels, label: int) -> float:
+    first, second = labels == label, truth == label
+    union = np.count_nonzero(first | second)
+    return float(np.count_nonzero(first & second) / union) if union else 1.0

@@ -1,0 +1,102 @@
+"""Corrections become training data without losing what they mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_segrefiner.core.preprocessing import open_picture
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.geometry import Box
+from napari_segrefiner.training.correction_data import (
+    Correction,
+    Subject,
+    as_integers,
+    find_subjects,
+    split_subjects,
+    training_pairs,
+)
+from napari_segrefiner.training.pictures import picture_of
+
+
+def grid_of_discs(n: int = 12, ids: tuple[int, ...] | None = None) -> Correction:
+    """A 16-bit image of bright discs; coarse labels are moved, ids begin at 1000."""
+    rows, columns = np.mgrid[:130, :170]
+    fine = np.zeros((130, 170), np.int32)
+    for k in range(n):
+        y, x = 20 + 40 * (k // 4), 22 + 40 * (k % 4)
+        fine[np.hypot(rows - y, columns - x) < 9 + k % 3] = 1000 + k
+    noise = np.random.default_rng(2).normal(0, 60, fine.shape)
+    image = (np.where(fine > 0, 3000, 900) + noise).clip(0, 60000).astype(np.uint16)
+    coarse = np.roll(fine, (2, -3), axis=(0, 1))
+    chosen = tuple(range(1000, 1000 + n)) if ids is None else ids
+    return Correction(image, coarse, fine, chosen)
+
+
+def test_objects_that_are_too_small_or_gone_do_not_count() -> None:
+    one = grid_of_discs()
+    one.fine[one.fine == 1003] = 0
+    one.fine[5, 5] = 1003
+    ids = (1000, 1001, 1001, 1002, 1003, 1004, 77)
+    with pytest.raises(InputError, match=r"^4 objects .* Accept or correct 1 more\.$"):
+        find_subjects([one._replace(ids=ids)])
+    found = find_subjects([one._replace(ids=(1005, 1006)), one._replace(ids=ids)])
+    assert found[:3] == [Subject(0, 1005), Subject(0, 1006), Subject(1, 1000)]
+    assert len(found) == 6
+
+
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    one = grid_of_discs()
+    with pytest.raises(InputError, match="130 x 169 but the corrected ones 130 x 170"):
+        find_subjects([one._replace(coarse=one.coarse[:, 1:])])
+    with pytest.raises(InputError, match="float64 were given"):
+        as_integers([one._replace(fine=one.fine.astype(float))])
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes"), [(5, [3, 2]), (9, [5, 4]), (10, [4]), (12, [4])]
+)
+def test_few_objects_are_held_back_in_two_folds(n: int, sizes: list[int]) -> None:
+    one = grid_of_discs(n)
+    subjects = find_subjects([one])
+    parts = split_subjects(subjects, [one], seed=1)
+    assert [len(part) for part in parts] == sizes
+    flat = [subject for part in parts for subject in part]
+    assert len(set(flat)) == len(flat)
+    assert set(flat) <= set(subjects)
+    assert split_subjects(subjects, [one], seed=1) == parts
+    assert split_subjects(subjects, [one], seed=2) != parts
+
+
+def test_objects_without_a_coarse_mask_are_never_held_back() -> None:
+    one = grid_of_discs(7)
+    one.coarse[np.isin(one.coarse, (1001, 1002))] = 0
+    parts = split_subjects(find_subjects([one]), [one], seed=0)
+    held = {subject.label for part in parts for subject in part}
+    assert held == {1000, 1003, 1004, 1005, 1006}
+
+
+def test_pairs_hold_the_surroundings_with_the_stretch_of_the_whole_image() -> None:
+    one = grid_of_discs()
+    one.image[120:, 150:] = 60000  # far from the chosen object, but part of the image
+    (pair,) = training_pairs([one], [Subject(0, 1000), Subject(0, 1001)])
+    height, width = pair.labels.shape
+    assert height < 130
+    box = Box(0, 0, height, width)  # the margin reaches the corner of the image
+    whole = open_picture(one.image, (130, 170)).read(box)[0]
+    assert np.abs(pair.image[..., 0] / 255 - whole).max() < 0.003
+    assert np.array_equal(pair.labels == 1, one.fine[box.slices] == 1000)
+    assert np.array_equal(pair.coarse[0] == 2, one.coarse[box.slices] == 1001)
+    assert pair.ids == (1, 2)
+
+
+def test_other_objects_are_neighbours_but_nothing_to_learn() -> None:
+    one = grid_of_discs()
+    (pair,) = training_pairs([one], [Subject(0, 1005)])
+    picture = picture_of(pair)
+    assert picture is not None
+    assert [thing.label for thing in picture.things] == [1]
+    assert picture.things[0].coarse == (0,)
+    others = (pair.labels > 1).sum()
+    assert others > 500
+    assert training_pairs([one, one], [Subject(1, 1005)])[0].stem == "1"

@@ -1,0 +1,174 @@
+"""Learning from corrections is tested on objects held back, and kept only if useful."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+
+from napari_segrefiner.core.refiner import refine
+from napari_segrefiner.errors import CollapseError, InputError, OptionError
+from napari_segrefiner.models.card import Defaults, Grids, ModelCard
+from napari_segrefiner.models.checkpoint import Model
+from napari_segrefiner.network import DenoisingUNet
+from napari_segrefiner.training import corrections
+from napari_segrefiner.training.corrections import describe, is_worth_keeping, learn
+from napari_segrefiner.training.events import (
+    HeldBack,
+    LearningDone,
+    LearningProgress,
+    LearningStarted,
+)
+from napari_segrefiner.training.learner import Learner
+from tests.training.test_correction_data import grid_of_discs
+from tests.training.test_learner import CONFIG
+
+
+@pytest.fixture
+def model() -> Model:
+    """An untrained network, which spoils every mask."""
+    torch.manual_seed(1)
+    network = DenoisingUNet(CONFIG).eval().requires_grad_(False)
+    grids = Grids(base=32, largest=32, multiple=16, enlarge=1.0)
+    card = ModelCard(
+        "cells", "d", "MIT", CONFIG, grids=grids, defaults=Defaults(steps=1)
+    )
+    return Model(network, card, "1234")
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corrections, "GENERAL_WINDOWS", 6)
+    monkeypatch.setattr(corrections, "BATCH_SIZE", 8)
+    monkeypatch.setattr(corrections, "LEARNING_RATE", 5e-3)
+
+
+def _iterations(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
+    monkeypatch.setattr(corrections._Lesson, "_affordable", lambda *_: n)
+
+
+def test_a_model_learns_what_its_user_corrects(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _iterations(monkeypatch, 60)
+    one = grid_of_discs(12)
+    before = {k: v.clone() for k, v in model.network.state_dict().items()}
+    events = list(learn([one], model, name="mine"))
+    assert events[0] == LearningStarted(12, 4, 1)
+    shares = [e.share for e in events if isinstance(e, LearningProgress)]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    done = events[-1]
+    assert isinstance(done, LearningDone)
+    assert len(done.held_back) == 4
+    assert done.after > done.before + 0.2
+    assert "4 objects held back" in done.sentence
+    assert "Few objects" in done.sentence
+    # what is handed over is what was tested
+    learnt = done.model
+    assert learnt.card.name == "mine"
+    assert learnt.card.grids == model.card.grids
+    assert learnt.card.metrics["after"] == pytest.approx(done.after, abs=1e-4)
+    ids = tuple(held.label for held in done.held_back)
+    result = refine(one.image, one.coarse, model=learnt, ids=ids)
+    for held in done.held_back:
+        first, second = result.labels == held.label, one.fine == held.label
+        overlap = (first & second).sum() / (first | second).sum()
+        assert overlap == pytest.approx(held.after)
+    # and the old model is as it was
+    for name, tensor in model.network.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    assert not any(p.requires_grad for p in model.network.parameters())
+
+
+def test_few_objects_are_each_held_back_once_and_all_are_learnt_in_the_end(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _iterations(monkeypatch, 8)
+    taught: list[int] = []
+    samples = corrections.Samples
+
+    def counted(sets: Any, **options: Any) -> Any:
+        made = samples(sets, **options)
+        if sets[0][0] == "corrections":
+            taught.append(made.counts["corrections"]["objects"])
+        return made
+
+    monkeypatch.setattr(corrections, "Samples", counted)
+    events = list(learn([grid_of_discs(5)], model))
+    assert events[0] == LearningStarted(5, 5, 2)
+    assert taught == [2, 3, 5]
+    done = events[-1]
+    assert isinstance(done, LearningDone)
+    assert {held.label for held in done.held_back} == set(range(1000, 1005))
+    assert "5 objects each held back once" in done.sentence
+    assert sum(isinstance(e, LearningProgress) for e in events) == 24
+
+
+def test_the_same_seed_learns_the_same(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _iterations(monkeypatch, 6)
+    first, second = (list(learn([grid_of_discs(10)], model))[-1] for _ in range(2))
+    assert isinstance(first, LearningDone)
+    assert isinstance(second, LearningDone)
+    assert first.held_back == second.held_back
+    assert first.general_after == second.general_after
+
+
+def test_a_model_that_is_too_slow_or_too_little_time_is_said(model: Model) -> None:
+    with pytest.raises(OptionError, match="give it more minutes"):
+        list(learn([grid_of_discs(10)], model, minutes=1e-6))
+    with pytest.raises(OptionError, match="above 0"):
+        list(learn([grid_of_discs(10)], model, minutes=0))
+    with pytest.raises(InputError, match="Accept or correct 2 more"):
+        list(learn([grid_of_discs(3)], model))
+
+
+def test_a_loss_that_is_not_finite_ends_it(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> object:
+        class Result:
+            is_finite = False
+
+        return Result()
+
+    monkeypatch.setattr(Learner, "learn", fails)
+    with pytest.raises(CollapseError, match="stays as it was"):
+        list(learn([grid_of_discs(10)], model))
+
+
+def _done(changes: list[float], general: float = 0.0) -> LearningDone:
+    held = tuple(
+        HeldBack(0, k, 0.5, 0.7, 0.7 + change) for k, change in enumerate(changes)
+    )
+    return LearningDone(None, held, 0.8, 0.8 + general, "")
+
+
+@pytest.mark.parametrize(
+    ("done", "is_kept"),
+    [
+        (_done([0.01, 0.02, 0.0]), True),
+        (_done([0.0, 0.0]), True),
+        (_done([-0.01, -0.01, 0.01]), False),
+        (_done([0.03, 0.03, 0.03, -0.06]), False),  # one harmed, none helped
+        (_done([0.1, 0.03, 0.03, -0.06]), True),
+        (_done([0.1, 0.1], general=-0.02), False),
+        (_done([0.1, 0.1], general=-0.005), True),
+    ],
+)
+def test_only_what_is_no_worse_is_kept(done: LearningDone, is_kept: bool) -> None:
+    assert is_worth_keeping(done) == is_kept
+    sentence = describe(done, is_better=is_kept, is_folded=False)
+    assert ("no worse" in sentence) == is_kept
+    assert ("stays as it was" in sentence) != is_kept
+    assert ("forgotten" in sentence) == (done.general_after < 0.785)
+
+
+def test_the_mean_of_held_back_objects_is_over_objects() -> None:
+    done = dataclasses.replace(_done([0.1, 0.3]))
+    assert done.before == pytest.approx(0.7)
+    assert done.after == pytest.approx(0.9)
