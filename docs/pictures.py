@@ -87,8 +87,14 @@ class Studio:
         FOLDER.mkdir(exist_ok=True)
         path = FOLDER / f"{name}.png"
         pixels = self.viewer.screenshot(canvas_only=False, flash=False)
-        # 256 colours, well chosen: the repository keeps every version of a picture.
-        picture = Image.fromarray(pixels).convert("RGB").quantize(256, kmeans=2)
+        # The repository keeps every version of a picture: 256 colours will do.
+        picture = (
+            Image.fromarray(pixels)
+            .convert("RGB")
+            .quantize(
+                256, Image.Quantize.FASTOCTREE, dither=Image.Dither.FLOYDSTEINBERG
+            )
+        )
         picture.save(path, optimize=True)
         print(path)
 
