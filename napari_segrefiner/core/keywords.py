@@ -8,7 +8,6 @@ from typing import TypedDict
 from napari_segrefiner.options import (
     ChannelAxis,
     Device,
-    LabelsAre,
     Last,
     Mode,
     Precision,
@@ -25,7 +24,6 @@ class OptionKeywords(TypedDict, total=False):
 
     mode: Mode
     preset: Preset
-    labels_are: LabelsAre
     ids: tuple[int, ...]
     steps: int | None
     windows: bool | None

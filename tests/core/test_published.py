@@ -99,8 +99,8 @@ def run(coins: Golden, ids: list[int], device: Any = "cpu") -> dict[str, float]:
     )
     original = refiner._process.run
 
-    def watched(*arguments: Any) -> Any:
-        for step in original(*arguments):
+    def watched(*arguments: Any, **keywords: Any) -> Any:
+        for step in original(*arguments, **keywords):
             watched.last = step  # type: ignore[attr-defined]
             yield step
 
@@ -163,7 +163,9 @@ def test_fewer_published_steps_cut_the_chain_off(coins: Golden) -> None:
     model = Model(golden.formula_network(golden.REDUCED), card)
 
     def visited(preset: Any) -> list[int]:
-        options = RefineOptions(preset=preset, grid=64, steps=3, ids=(2,), device="cpu")
+        options = RefineOptions(
+            preset=preset, grid=64, steps=3, ids=(2,), windows=False, device="cpu"
+        )
         events = Refiner(model, options).steps(coins["image"], coins["coarse_labels"])
         return [event.index for event in events if isinstance(event, StepDone)]
 
