@@ -16,7 +16,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_segrefiner.core.events import RefineResult
+    from napari_segrefiner.core.events import MasksResult, RefineResult
+    from napari_segrefiner.core.masks import refine_masks
     from napari_segrefiner.core.refiner import Refiner, refine
     from napari_segrefiner.errors import (
         DeviceError,
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "DeviceError": "napari_segrefiner.errors",
     "InputError": "napari_segrefiner.errors",
+    "MasksResult": "napari_segrefiner.core.events",
     "ModelError": "napari_segrefiner.errors",
     "OptionError": "napari_segrefiner.errors",
     "RefineOptions": "napari_segrefiner.options",
@@ -43,11 +45,13 @@ _HOMES = {
     "SegRefinerError": "napari_segrefiner.errors",
     "load_model": "napari_segrefiner.models.catalogue",
     "refine": "napari_segrefiner.core.refiner",
+    "refine_masks": "napari_segrefiner.core.masks",
 }
 
 __all__ = [
     "DeviceError",
     "InputError",
+    "MasksResult",
     "ModelError",
     "OptionError",
     "RefineOptions",
@@ -57,6 +61,7 @@ __all__ = [
     "__version__",
     "load_model",
     "refine",
+    "refine_masks",
 ]
 
 

@@ -89,6 +89,32 @@ class Box(NamedTuple):
         x0 = max(min(self.x0, width - self.width), 0)
         return self.shift(y0 - self.y0, x0 - self.x0)
 
+    def overlaps(self, other: Box) -> bool:
+        """Whether the two share a pixel.
+
+        Examples
+        --------
+        >>> Box(0, 0, 4, 4).overlaps(Box(3, 3, 9, 9)), Box(0, 0, 4, 4).overlaps(
+        ...     Box(4, 0, 9, 9)
+        ... )
+        (True, False)
+        """
+        return (
+            self.y0 < other.y1
+            and other.y0 < self.y1
+            and self.x0 < other.x1
+            and other.x0 < self.x1
+        )
+
+    def intersection(self, other: Box) -> Box:
+        """The pixels in both, of two boxes that overlap."""
+        return Box(
+            max(self.y0, other.y0),
+            max(self.x0, other.x0),
+            min(self.y1, other.y1),
+            min(self.x1, other.x1),
+        )
+
     def union(self, other: Box) -> Box:
         """The smallest box that holds both."""
         return Box(

@@ -176,6 +176,7 @@ def check_options(options: Any) -> None:
 
 
 Mode = Literal["objects", "whole", "auto"]
+LabelsAre = Literal["objects", "classes"]
 Preset = Literal["default", "published"]
 Transition = Literal["marginal", "absorbing"]
 Last = Literal["soft", "sampled"]
@@ -197,6 +198,10 @@ class RefineOptions:
     preset: Preset = option(
         "default",
         "default: what suits the model; published: the published code to the letter.",
+    )
+    labels_are: LabelsAre = option(
+        "objects",
+        "objects: a label is one object; classes: a label is a class with many parts.",
     )
     ids: tuple[int, ...] = option((), "Labels to refine, as in 3,7; none given: all.")
     steps: int | None = option(

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_segrefiner.core.gaps import close_gaps
+
 if TYPE_CHECKING:
+    from napari_segrefiner.core.coarse import CoarseLabels
     from napari_segrefiner.core.objects import LabelledObject
+    from napari_segrefiner.core.plan import Plan
     from napari_segrefiner.geometry import Box
 
 Mask = npt.NDArray[np.bool_]
@@ -55,6 +59,15 @@ class Canvas:
             part = self.labels[found.box.slices]
             part[part == found.id] = 0
 
+    @classmethod
+    def of(cls, coarse: CoarseLabels, plan: Plan) -> Canvas:
+        """The canvas of a run over a label image."""
+        return cls(
+            coarse.labels,
+            [job.target for job in plan.jobs],
+            protects=len(plan.ids) < len(coarse.objects),
+        )
+
     def paint(
         self, id: int, box: Box, mask: Mask, probability: npt.NDArray[np.float32]
     ) -> None:
@@ -81,9 +94,17 @@ class Canvas:
         labels[wins] = id
         certainty[wins] = claim[wins]
 
-    def hold(self, found: LabelledObject) -> None:
-        """Give an object exactly its coarse mask; nobody takes it away."""
-        own = self._coarse[found.box.slices] == found.id
+    def hold(self, found: LabelledObject, own: Mask | None = None) -> None:
+        """Give an object exactly its coarse mask; nobody takes it away.
+
+        Parameters
+        ----------
+        found : LabelledObject
+        own : (h, w) bool array, optional
+            Coarse pixels in its box, where it is but a part of those with its label.
+        """
+        if own is None:
+            own = self._coarse[found.box.slices] == found.id
         self.labels[found.box.slices][own] = found.id
         self._certainty[found.box.slices][own] = HELD
 
@@ -106,3 +127,7 @@ class Canvas:
         """Where a label stands now, (h, w) bool."""
         mask: Mask = self.labels[box.slices] == id
         return mask
+
+    def close_gaps(self, box: Box) -> None:
+        """Let objects that touched in a box touch again, see :mod:`core.gaps`."""
+        close_gaps(self._coarse[box.slices], self.labels[box.slices])

@@ -143,6 +143,25 @@ class RefineResult:
 
 
 @dataclass(frozen=True)
+class MasksResult:
+    """A finished refinement of masks that may overlap.
+
+    Attributes
+    ----------
+    masks : (n, Y, X) array, or list of dict
+        As the coarse masks were given: an array of their type, or run-length codes.
+    report : tuple of ObjectReport
+        One per mask that was not empty; the first mask has the id 1.
+    record : dict
+        JSON-ready; all that is needed to make the result again.
+    """
+
+    masks: Any
+    report: tuple[ObjectReport, ...]
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class RunDone:
     """The run is complete."""
 

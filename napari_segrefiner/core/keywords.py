@@ -8,6 +8,7 @@ from typing import TypedDict
 from napari_segrefiner.options import (
     ChannelAxis,
     Device,
+    LabelsAre,
     Last,
     Mode,
     Precision,
@@ -24,6 +25,7 @@ class OptionKeywords(TypedDict, total=False):
 
     mode: Mode
     preset: Preset
+    labels_are: LabelsAre
     ids: tuple[int, ...]
     steps: int | None
     windows: bool | None

@@ -63,7 +63,7 @@ def check_labels(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def check_pinned(
-    pinned: npt.NDArray[Any] | None, shape: tuple[int, ...]
+    pinned: npt.ArrayLike | None, shape: tuple[int, int]
 ) -> npt.NDArray[np.bool_] | None:
     """Pinned pixels as bool; integers count as pinned where they are not 0.
 
@@ -74,6 +74,7 @@ def check_pinned(
     """
     if pinned is None:
         return None
+    pinned = np.asarray(pinned)
     if pinned.dtype.kind not in "bui" or pinned.shape != shape:
         message = (
             f"The pinned pixels are of type {pinned.dtype} and shape {pinned.shape}; "

@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.core.objects import LabelledObject, choose, find_objects
+from napari_segrefiner.core.cuts import Cut
+from napari_segrefiner.core.objects import LabelledObject, choose
+from napari_segrefiner.core.parts import split_class, split_object
 from napari_segrefiner.core.resampling import mask_on_grid, pins_on_grid, to_grid
 
 if TYPE_CHECKING:
+    from napari_segrefiner.core.coarse import Coarse
     from napari_segrefiner.core.crops import Crop, CropRule
     from napari_segrefiner.core.events import ObjectMode
     from napari_segrefiner.core.preprocessing import Picture
+    from napari_segrefiner.options import LabelsAre
 
 Mask = npt.NDArray[np.bool_]
+
+#: Streams of noise that a part may use, for its crop and its windows.
+STREAMS_OF_A_PART = 2**32
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One object to refine.
+    """One object to refine, or a part of one.
 
-    ``rank`` is its place among them by rising id, as the published code counts,
-    ``mode`` how it is refined.
+    Attributes
+    ----------
+    target : LabelledObject
+    crop : Crop
+    rank : int
+        Place among them by rising id, as the published code counts.
+    mode : {"objects", "whole"}
+        How it is refined.
+    own : Cut or None
+        The pixels of a part; None for an object as a whole.
+    stream : int
+        Tells the noise of an object's parts apart.
     """
 
     target: LabelledObject
     crop: Crop
     rank: int
     mode: ObjectMode = "objects"
+    own: Cut | None = None
+    stream: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,25 +60,35 @@ class Plan:
     Attributes
     ----------
     picture : Picture
-    coarse : (Y, X) array of integers >= 0
-    objects : tuple of LabelledObject
-        All of them, by rising id.
+    coarse : Coarse
     jobs : tuple of Job
-        Those to refine, in the order of work: equal grids together, small ones first.
+        In the order of work: equal grids together, small ones first.
     pinned : (Y, X) bool array or None
         Pixels that keep their coarse value.
     """
 
     picture: Picture
-    coarse: npt.NDArray[Any]
-    objects: tuple[LabelledObject, ...]
+    coarse: Coarse
     jobs: tuple[Job, ...]
     pinned: Mask | None = None
 
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Ids of the objects that are refined, rising."""
+        return tuple(sorted({job.target.id for job in self.jobs}))
+
     def mask(self, job: Job) -> Mask:
-        """An object's coarse mask in its crop, as far as that is inside the image."""
-        mask: Mask = self.coarse[job.crop.inside.slices] == job.target.id
-        return mask
+        """An object's coarse mask in its crop, as far as that is inside the image.
+
+        Of all its parts: what surrounds a part is no background if it is the object.
+        """
+        return self.coarse.mask(job.target.id, job.crop.inside)
+
+    def own(self, job: Job) -> Mask:
+        """The coarse pixels in the target's box that this job stands for."""
+        if job.own is None:
+            return self.coarse.mask(job.target.id, job.target.box)
+        return job.own.mask
 
     def pins(self, job: Job) -> Mask | None:
         """The pinned pixels in an object's crop, as far as that is inside the image."""
@@ -91,20 +120,21 @@ class Plan:
 
 def make_plan(
     picture: Picture,
-    coarse: npt.NDArray[Any],
+    coarse: Coarse,
     rule: CropRule,
     mode_of: Callable[[Crop], ObjectMode],
     *,
     ids: tuple[int, ...],
     min_area: int,
+    labels_are: LabelsAre = "objects",
     pinned: Mask | None = None,
 ) -> Plan:
-    """Find the objects and plan their crops.
+    """Choose objects and plan their crops.
 
     Parameters
     ----------
     picture : Picture
-    coarse : (Y, X) array of integers >= 0
+    coarse : Coarse
     rule : CropRule
     mode_of : callable
         Tells how the object in a crop is refined.
@@ -112,6 +142,8 @@ def make_plan(
         Labels to refine; none given: all.
     min_area : int
         Smaller objects are left as they are, px.
+    labels_are : {"objects", "classes"}
+        Whether the parts of a label have crops of their own wherever they lie.
     pinned : (Y, X) bool array, optional
         Pixels that keep their coarse value.
 
@@ -120,14 +152,36 @@ def make_plan(
     OptionError
         If there is no object with one of the ids.
     """
-    height, width = coarse.shape
-    objects = find_objects(coarse)
-    jobs = []
-    for rank, target in enumerate(choose(objects, ids, min_area)):
-        crop = rule.plan(target.box, (height, width))
-        jobs.append(Job(target, crop, rank, mode_of(crop)))
+    jobs: list[Job] = []
+    for target in choose(coarse.objects, ids, min_area):
+        for k, (part, crop, own) in enumerate(_parts(target, coarse, rule, labels_are)):
+            job = Job(part, crop, len(jobs), mode_of(crop), own, k * STREAMS_OF_A_PART)
+            jobs.append(job)
     jobs.sort(key=lambda job: (job.crop.grid, job.rank))
-    return Plan(picture, coarse, tuple(objects), tuple(jobs), pinned)
+    return Plan(picture, coarse, tuple(jobs), pinned)
+
+
+def _parts(
+    target: LabelledObject, coarse: Coarse, rule: CropRule, labels_are: LabelsAre
+) -> Iterator[tuple[LabelledObject, Crop, Cut | None]]:
+    """The parts of an object that get their own crops; mostly the object itself."""
+    crop = rule.plan(target.box, coarse.shape)
+    split = None
+    if not crop.is_published and labels_are == "classes":
+        mask = coarse.mask(target.id, target.box)
+        split = split_class(mask, target.box, rule, coarse.shape)
+    elif not crop.is_published and crop.box.height > crop.grid:
+        mask = coarse.mask(target.id, target.box)
+        split = split_object(mask, target.box, rule, coarse.shape)
+    if split is None:
+        yield target, crop, None
+        return
+    for number, (box, centre, area) in enumerate(
+        zip(split.boxes, split.centres, split.areas, strict=True), start=1
+    ):
+        own = split.numbers[box.shift(-target.box.y0, -target.box.x0).slices] == number
+        part = LabelledObject(target.id, area, box)
+        yield part, rule.plan(centre, coarse.shape), Cut(box, own)
 
 
 def take_batch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,10 +11,8 @@ import torch
 import napari_segrefiner
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from napari_segrefiner.core.denoiser import Arithmetic
-    from napari_segrefiner.core.preprocessing import Picture
+    from napari_segrefiner.core.plan import Plan
     from napari_segrefiner.models.checkpoint import Model
     from napari_segrefiner.options import RefineOptions
 
@@ -22,13 +21,10 @@ def make_record(
     *,
     model: Model,
     options: RefineOptions,
-    picture: Picture,
-    labels: npt.NDArray[Any],
+    plan: Plan,
     device: torch.device,
     precision: Arithmetic,
     has_given_noise: bool,
-    modes: dict[str, int],
-    n_pinned: int,
 ) -> dict[str, Any]:
     """What is kept of a run.
 
@@ -37,20 +33,16 @@ def make_record(
     model : Model
     options : RefineOptions
         Resolved: the values that were used, also where the user left the choice.
-    picture : Picture
-        For the channels and the intensity limits that were found.
-    labels : (Y, X) array
-        The coarse labels.
+    plan : Plan
+        For the channels and the intensity limits that were found, and how many crops
+        are refined in which way.
     device : torch.device
     precision : {"float32", "bfloat16"}
         What "auto" came down to.
     has_given_noise : bool
         Whether the caller gave the noise, so that the seed says nothing.
-    modes : dict of str to int
-        How many objects are refined in which way; mode ``auto`` chooses.
-    n_pinned : int
-        Pixels that the caller has pinned.
     """
+    picture, pinned = plan.picture, plan.pinned
     return {
         "software": "napari-segrefiner",
         "version": napari_segrefiner.__version__,
@@ -61,8 +53,8 @@ def make_record(
             for name, value in dataclasses.asdict(options).items()
         },
         "seed": options.seed,
-        "modes": modes,
-        "n_pinned": n_pinned,
+        "modes": dict(sorted(Counter(job.mode for job in plan.jobs).items())),
+        "n_pinned": 0 if pinned is None else int(pinned.sum()),
         "noise": "given" if has_given_noise else "seeded",
         "device": _describe(device),
         "precision": precision,
@@ -73,7 +65,7 @@ def make_record(
             "channels": list(picture.channels),
             "limits": [list(limits) for limits in picture.limits],
         },
-        "labels": {"shape": list(labels.shape), "dtype": labels.dtype.name},
+        "labels": plan.coarse.facts,
     }
 
 

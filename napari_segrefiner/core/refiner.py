@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_segrefiner.core.coarse import Coarse, CoarseLabels
+from napari_segrefiner.core.compose import Canvas
 from napari_segrefiner.core.device import BATCH_PIXELS, OutOfMemory, free_memory
 from napari_segrefiner.core.draft import make_draft
 from napari_segrefiner.core.events import (
     BatchDone,
     Event,
+    ObjectReport,
     RefineResult,
     RunDone,
     RunStarted,
@@ -25,14 +28,14 @@ from napari_segrefiner.core.events import (
 )
 from napari_segrefiner.core.guards import Guards
 from napari_segrefiner.core.noise import GivenNoise, SeededNoise, check_noise
-from napari_segrefiner.core.objects import check_labels, check_pinned
+from napari_segrefiner.core.objects import check_pinned
 from napari_segrefiner.core.plan import Job, Plan, make_plan, n_pixels, take_batch
 from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.core.process import Process, to_numpy
 from napari_segrefiner.core.record import make_record
 from napari_segrefiner.core.resampling import transfer
-from napari_segrefiner.core.settle import Settlement
-from napari_segrefiner.core.strategy import Strategy, count_modes, known
+from napari_segrefiner.core.settle import Settlement, Surface
+from napari_segrefiner.core.strategy import Strategy, known
 from napari_segrefiner.models.card import resolve
 from napari_segrefiner.models.catalogue import DEFAULT, load_model
 from napari_segrefiner.models.checkpoint import Model
@@ -98,7 +101,7 @@ def refine(
     >>> refine(np.ones((64, 64)), labels).report  # nothing there, nothing to do
     ()
     """
-    chosen = dataclasses.replace(options or RefineOptions(), **_as_tuples(keywords))
+    chosen = as_options(options, keywords)
     loaded = model if isinstance(model, Model) else load_model(model)
     for event in Refiner(loaded, chosen).steps(
         image, labels, pinned=pinned, noise=noise
@@ -162,43 +165,24 @@ class Refiner:
             windows, and a BatchDone; RunDone. A batch for which memory ran out begins
             anew with fewer objects.
         """
-        plan = self._plan(
-            np.asarray(image),
-            np.asarray(labels),
-            None if pinned is None else np.asarray(pinned),
-        )
-        if noise is not None:
-            grids = {job.crop.grid for job in plan.jobs}
-            check_noise(noise, len(plan.jobs), self._strategy.chain.n_fields, grids)
-        record = make_record(
-            model=self.model,
-            options=self.options,
-            picture=plan.picture,
-            labels=np.asarray(labels),
-            device=self.device,
-            precision=self.precision,
-            has_given_noise=noise is not None,
-            modes=count_modes(plan.jobs),
-            n_pinned=0 if plan.pinned is None else int(plan.pinned.sum()),
-        )
-        yield RunStarted(len(plan.jobs), self._strategy.chain.n_steps, record)
-        settlement = Settlement(plan, self._guards)
-        yield from self._refine_all(plan, settlement, noise)
-        report = settlement.finish(closes_gaps=known(self.options.close_gaps))
-        refined = settlement.canvas.labels.view(np.asarray(labels).dtype)
+        given = np.asarray(labels)
+        coarse = CoarseLabels(given)
+        plan = self.plan(image, coarse, pinned)
+        canvas = Canvas.of(coarse, plan)
+        report, record = yield from self.run(plan, canvas, noise)
+        refined = canvas.labels.view(given.dtype)
         yield RunDone(RefineResult(refined, report, record))
 
-    def _plan(
+    def plan(
         self,
-        image: npt.NDArray[Any],
-        labels: npt.NDArray[Any],
-        pinned: npt.NDArray[Any] | None,
+        image: npt.ArrayLike,
+        coarse: Coarse,
+        pinned: npt.ArrayLike | None = None,
     ) -> Plan:
-        coarse = check_labels(labels)
-        height, width = coarse.shape
+        """Plan a run; parameters as for :func:`refine`, but for any coarse masks."""
         picture = open_picture(
-            image,
-            (height, width),
+            np.asarray(image),
+            coarse.shape,
             channel_axis=self.options.channel_axis,
             channels=self.options.channels,
         )
@@ -209,8 +193,44 @@ class Refiner:
             self._strategy.mode_of,
             ids=self.options.ids,
             min_area=known(self.options.min_area),
-            pinned=check_pinned(pinned, labels.shape),
+            labels_are=self.options.labels_are,
+            pinned=check_pinned(pinned, coarse.shape),
         )
+
+    def run(
+        self,
+        plan: Plan,
+        surface: Surface,
+        noise: npt.NDArray[np.float32] | None = None,
+    ) -> Generator[Event, None, tuple[tuple[ObjectReport, ...], dict[str, Any]]]:
+        """Refine what is planned onto a surface.
+
+        Yields
+        ------
+        Event
+            As :meth:`steps`, without RunDone.
+
+        Returns
+        -------
+        tuple of ObjectReport, dict
+            A report per object, and the record.
+        """
+        if noise is not None:
+            grids = {job.crop.grid for job in plan.jobs}
+            check_noise(noise, len(plan.jobs), self._strategy.chain.n_fields, grids)
+        record = make_record(
+            model=self.model,
+            options=self.options,
+            plan=plan,
+            device=self.device,
+            precision=self.precision,
+            has_given_noise=noise is not None,
+        )
+        yield RunStarted(len(plan.ids), self._strategy.chain.n_steps, record)
+        settlement = Settlement(plan, self._guards, surface)
+        yield from self._refine_all(plan, settlement, noise)
+        report = settlement.finish(closes_gaps=known(self.options.close_gaps))
+        return report, record
 
     def _refine_all(
         self,
@@ -299,7 +319,7 @@ class Refiner:
         if windows is None:
             return
         work = self._strategy.work_in_windows(job)
-        for event in windows.refine(job.target.id, plan.picture, draft):
+        for event in windows.refine(job, plan.picture, draft):
             if isinstance(event, StepDone):
                 progress = done + work * event.progress
                 yield dataclasses.replace(event, progress=progress)
@@ -312,7 +332,8 @@ class Refiner:
         if given is not None:
             return GivenNoise(given[[job.rank for job in batch]])
         ids = [job.target.id for job in batch]
-        return SeededNoise(self.options.seed, ids, batch[0].crop.grid)
+        streams = [job.stream for job in batch]
+        return SeededNoise(self.options.seed, ids, batch[0].crop.grid, streams)
 
 
 def _masks_of(
@@ -329,12 +350,15 @@ def _masks_of(
     return mask
 
 
-def _as_tuples(keywords: OptionKeywords) -> dict[str, Any]:
-    """Lists are as good as tuples for those who call."""
-    return {
+def as_options(
+    options: RefineOptions | None, keywords: OptionKeywords
+) -> RefineOptions:
+    """Options with some of them replaced; lists are as good as tuples."""
+    changes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list | np.ndarray) else value
         for name, value in keywords.items()
     }
+    return dataclasses.replace(options or RefineOptions(), **changes)
 
 
 def _spell_out_keywords() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +55,16 @@ def measure_uncertainty(
     return Uncertainty(
         float(1.0 - decided.mean()), float((decided < DECIDED).mean()), decided.size
     )
+
+
+def mean_uncertainty(parts: Sequence[Uncertainty]) -> Uncertainty:
+    """Uncertainty of an object in parts: the mean over the bands of all of them."""
+    n = sum(part.n_pixels for part in parts)
+    if n == 0:  # no part has a boundary, or all are lost
+        return max(parts)
+    mean = sum(part.mean * part.n_pixels for part in parts) / n
+    share = sum(part.undecided_share * part.n_pixels for part in parts) / n
+    return Uncertainty(mean, share, n)
 
 
 def _grow(part: slice, pixels: int) -> slice:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import reduce
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.core.compose import Canvas
 from napari_segrefiner.core.events import ObjectReport, Status
-from napari_segrefiner.core.gaps import close_gaps
 from napari_segrefiner.core.report import (
     Uncertainty,
+    mean_uncertainty,
     measure_uncertainty,
     overlap,
 )
+from napari_segrefiner.geometry import Box
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.draft import Draft
@@ -29,7 +31,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is kept of one object's answer."""
+    """What is kept of the answer to an object or a part of one."""
 
     job: Job
     uncertainty: Uncertainty
@@ -37,96 +39,117 @@ class Outcome:
     n_windows: int
 
 
+class Surface(Protocol):
+    """What refined objects are painted on."""
+
+    def paint(
+        self, id: int, box: Box, mask: Mask, probability: npt.NDArray[np.float32]
+    ) -> None:
+        """Claim the pixels of a mask in a box for an object."""
+
+    def hold(self, found: LabelledObject, own: Mask | None = None) -> None:
+        """Give an object, or a part of it, exactly its coarse mask."""
+
+    def hold_vanished(self, painted: Iterable[tuple[LabelledObject, Box]]) -> set[int]:
+        """Hold objects that have no pixel left in their boxes; returns their ids."""
+
+    def close_gaps(self, box: Box) -> None:
+        """Let objects that touched in a box touch again."""
+
+    def mask(self, id: int, box: Box) -> Mask:
+        """Where an object stands now, (h, w) bool."""
+
+
 class Settlement:
-    """Takes the answers of a run, in any order, and ends in labels and reports.
+    """Takes the answers of a run, in any order, and ends in masks and reports.
 
     Parameters
     ----------
     plan : Plan
     guards : Guards
-
-    Attributes
-    ----------
-    canvas : Canvas
-        Its ``labels`` are the result once :meth:`finish` was called.
+    surface : Surface
+        Shows the result once :meth:`finish` was called.
     """
 
-    def __init__(self, plan: Plan, guards: Guards) -> None:
+    def __init__(self, plan: Plan, guards: Guards, surface: Surface) -> None:
         self._plan = plan
         self._guards = guards
-        self._outcomes: dict[int, Outcome] = {}
-        self.canvas = Canvas(
-            plan.coarse,
-            [job.target for job in plan.jobs],
-            protects=len(plan.jobs) < len(plan.objects),
-        )
+        self._surface = surface
+        self._outcomes: dict[int, list[Outcome]] = {}
 
     def settle(self, job: Job, draft: Draft) -> None:
         """Ask the guards about an object's last draft, and paint it."""
         refined, certain = draft.mask, draft.probability
         uncertainty = measure_uncertainty(draft.coarse, refined, certain)
         refined = self._guards.limit(refined, draft.coarse, certain)
+        inside = job.crop.inside
+        if job.own is not None:
+            # About the pixels of other parts their own crops decide.
+            refined = refined & ~(draft.coarse & ~job.own.within(inside))
         is_held = not draft.was_asked or (
             bool(refined.any()) and self._guards.holds(uncertainty.mean)
         )
         if is_held:
-            self.canvas.hold(job.target)
+            self._surface.hold(job.target, self._plan.own(job))
         else:
-            self.canvas.paint(job.target.id, job.crop.inside, refined, certain)
-        self._outcomes[job.target.id] = Outcome(
-            job, uncertainty, is_held, draft.n_windows
-        )
+            self._surface.paint(job.target.id, inside, refined, certain)
+        outcome = Outcome(job, uncertainty, is_held, draft.n_windows)
+        # A batch that begins anew settles its first objects again.
+        others = self._outcomes.get(job.target.id, [])
+        kept = [other for other in others if other.job is not job]
+        self._outcomes[job.target.id] = [*kept, outcome]
 
     def finish(self, *, closes_gaps: bool) -> tuple[ObjectReport, ...]:
         """Settle what only the whole image can, and report on every object, by id."""
-        kept = self.canvas.hold_vanished(
-            (outcome.job.target, outcome.job.crop.inside)
-            for outcome in self._outcomes.values()
+        refined = [o for o in self._plan.coarse.objects if o.id in self._outcomes]
+        regions = {o.id: self._region(o.id) for o in refined}
+        kept = self._surface.hold_vanished(
+            (found, regions[found.id])
+            for found in refined
             # The published code lets objects vanish.
-            if not outcome.job.crop.is_published
+            if not self._outcomes[found.id][0].job.crop.is_published
         )
-        if closes_gaps:
-            self._close_gaps()
+        if closes_gaps and refined:
+            whole = reduce(Box.union, (found.box for found in refined))
+            self._surface.close_gaps(whole.expand(1).clip(self._plan.coarse.shape))
         return tuple(
-            self._report(self._outcomes[found.id], is_kept=found.id in kept)
+            self._report(found, regions[found.id], is_kept=found.id in kept)
             if found.id in self._outcomes
             else _report_skipped(found)
-            for found in self._plan.objects
+            for found in self._plan.coarse.objects
         )
 
-    def _close_gaps(self) -> None:
-        """Close gaps where objects were refined, and nowhere else."""
-        boxes = [outcome.job.target.box for outcome in self._outcomes.values()]
-        if not boxes:
-            return
-        whole = boxes[0]
-        for box in boxes[1:]:
-            whole = whole.union(box)
-        height, width = self._plan.coarse.shape
-        around = whole.expand(1).clip((height, width)).slices
-        close_gaps(self._plan.coarse[around], self.canvas.labels[around])
+    def _region(self, id: int) -> Box:
+        """The box that holds all crops of an object."""
+        crops = (outcome.job.crop.inside for outcome in self._outcomes[id])
+        return reduce(Box.union, crops)
 
-    def _report(self, outcome: Outcome, *, is_kept: bool) -> ObjectReport:
-        job, target = outcome.job, outcome.job.target
-        coarse = self._plan.mask(job)
-        refined = self.canvas.mask(target.id, job.crop.inside)
+    def _report(
+        self, found: LabelledObject, region: Box, *, is_kept: bool
+    ) -> ObjectReport:
+        outcomes = self._outcomes[found.id]
+        coarse = self._plan.coarse.mask(found.id, region)
+        refined = self._surface.mask(found.id, region)
         iou = overlap(coarse, refined)
+        is_held = all(outcome.is_held for outcome in outcomes)
         status: Status = "unchanged" if iou == 1.0 else "refined"
         if is_kept:
             status = "kept"
-        elif outcome.is_held:
+        elif is_held:
             status = "held"
+        uncertainty = mean_uncertainty([outcome.uncertainty for outcome in outcomes])
+        is_whole = any(outcome.job.mode == "whole" for outcome in outcomes)
         return ObjectReport(
-            id=target.id,
+            id=found.id,
             status=status,
-            area_before=target.area,
+            area_before=found.area,
             area_after=int(np.count_nonzero(refined)),
             iou=iou,
-            uncertainty=outcome.uncertainty.mean,
-            undecided_share=outcome.uncertainty.undecided_share,
-            box=target.box,
-            mode=job.mode,
-            n_windows=outcome.n_windows,
+            uncertainty=uncertainty.mean,
+            undecided_share=uncertainty.undecided_share,
+            box=found.box,
+            mode="whole" if is_whole else "objects",
+            n_windows=sum(outcome.n_windows for outcome in outcomes),
         )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from napari_segrefiner.core.crops import CropRule
 from napari_segrefiner.core.process import Chain
@@ -117,11 +115,6 @@ class Strategy:
         """The part of it that windows are about to take."""
         windows = self.windows(job)
         return windows.work(job.crop, job.target.box) if windows else 0
-
-
-def count_modes(jobs: Sequence[Job]) -> dict[str, Any]:
-    """How many objects are refined in which way, for the record."""
-    return dict(sorted(Counter(job.mode for job in jobs).items()))
 
 
 def known(value: T | None) -> T:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from napari_segrefiner.core.crops import Crop
     from napari_segrefiner.core.draft import Draft
+    from napari_segrefiner.core.plan import Job
     from napari_segrefiner.core.preprocessing import Picture
     from napari_segrefiner.core.process import Chain, Process
     from napari_segrefiner.core.windows import Round
@@ -123,14 +124,13 @@ class WindowPass:
         return n * self._rule.grid**2 * self._chain.n_steps
 
     def refine(
-        self, id: int, picture: Picture, draft: Draft
+        self, job: Job, picture: Picture, draft: Draft
     ) -> Iterator[WindowsPlanned | StepDone]:
         """Refine a draft in place and yield what happens.
 
         Parameters
         ----------
-        id : int
-            Label of the object.
+        job : Job
         picture : Picture
         draft : Draft
 
@@ -143,18 +143,20 @@ class WindowPass:
             if not planned.windows:
                 continue
             boxes = tuple(window.inside for window in planned.windows)
-            yield WindowsPlanned(id, boxes, planned.level, planned.n_levels)
-            for event in self._run(id, picture, draft, planned, draft.n_windows):
+            yield WindowsPlanned(job.target.id, boxes, planned.level, planned.n_levels)
+            for event in self._run(job, picture, draft, planned):
                 share = (planned.level + event.progress) / planned.n_levels
                 yield replace(event, progress=share)
             draft.n_windows += len(boxes)
 
     def _run(
-        self, id: int, picture: Picture, draft: Draft, planned: Round, n_before: int
+        self, job: Job, picture: Picture, draft: Draft, planned: Round
     ) -> Iterator[StepDone]:
         """Run and blend the windows of one round."""
         windows = sorted(planned.windows, key=lambda window: window.inside[:2])
         blend = Blend(draft, is_tapered=self._rule.is_tapered)
+        # 0 is the stream of the crop itself.
+        first_stream = job.stream + draft.n_windows + 1
         done, size = (
             0,
             min(
@@ -165,9 +167,9 @@ class WindowPass:
         while done < len(windows):
             chosen = windows[done : done + size]
             try:
-                batch = self._show(picture, draft, chosen, n_before + done + 1)
+                batch = self._show(picture, draft, chosen, first_stream + done)
                 if batch.windows:
-                    for event in self._refine_batch(id, draft, batch, blend):
+                    for event in self._refine_batch(job.target.id, draft, batch, blend):
                         share = len(chosen) * (event.step + 1) / event.n_steps
                         progress = (done + share) / len(windows)
                         yield replace(event, progress=progress)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_segrefiner.core.coarse import CoarseLabels
+from napari_segrefiner.core.compose import Canvas
 from napari_segrefiner.core.crops import CropRule
 from napari_segrefiner.core.draft import Draft, make_draft
 from napari_segrefiner.core.guards import Guards
-from napari_segrefiner.core.objects import check_labels, choose, find_objects
-from napari_segrefiner.core.plan import Job, Plan
+from napari_segrefiner.core.plan import Job, Plan, make_plan
 from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.core.settle import Settlement
 from napari_segrefiner.evaluation.baselines import Baseline, Settings, stretched
@@ -53,12 +54,20 @@ def plan_as(
     image: npt.NDArray[Any],
     labels: npt.NDArray[Any],
 ) -> Plan:
-    """The plan that a model with this card would follow."""
+    """The plan that a model with this card would follow, windows excepted."""
+    return _plan(card, options, image, CoarseLabels(labels))
+
+
+def _plan(
+    card: ModelCard,
+    options: RefineOptions,
+    image: npt.NDArray[Any],
+    coarse: CoarseLabels,
+) -> Plan:
     chosen = resolve(options, card)
-    coarse = check_labels(labels)
     picture = open_picture(
         image,
-        (coarse.shape[0], coarse.shape[1]),
+        coarse.shape,
         channel_axis=chosen.channel_axis,
         channels=chosen.channels,
     )
@@ -69,12 +78,15 @@ def plan_as(
         grids=card.grids,
         is_published=chosen.preset == "published",
     )
-    objects = find_objects(coarse)
-    jobs = [
-        Job(target, rule.plan(target.box, (coarse.shape[0], coarse.shape[1])), rank)
-        for rank, target in enumerate(choose(objects, chosen.ids, chosen.min_area or 0))
-    ]
-    return Plan(picture, coarse, tuple(objects), tuple(jobs))
+    return make_plan(
+        picture,
+        coarse,
+        rule,
+        lambda crop: "objects",
+        ids=chosen.ids,
+        min_area=chosen.min_area or 0,
+        labels_are=chosen.labels_are,
+    )
 
 
 def show(plan: Plan, job: Job) -> Shown:
@@ -123,8 +135,10 @@ def refine_with(
     options : RefineOptions
         As for it; its guards are its own.
     """
-    plan = plan_as(card, options, image, labels)
-    settlement = Settlement(plan, Guards())
+    coarse = CoarseLabels(labels)
+    plan = _plan(card, options, image, coarse)
+    canvas = Canvas.of(coarse, plan)
+    settlement = Settlement(plan, Guards(), canvas)
     n_failed = 0
     for job in plan.jobs:
         shown = show(plan, job)
@@ -138,4 +152,4 @@ def refine_with(
             )
         settlement.settle(job, draft)
     settlement.finish(closes_gaps=bool(resolve(options, card).close_gaps))
-    return BaselineResult(settlement.canvas.labels.view(labels.dtype), n_failed)
+    return BaselineResult(canvas.labels.view(labels.dtype), n_failed)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.io.coco import decode
 from napari_segrefiner.io.images import read_image
+from napari_segrefiner.io.run_lengths import encode
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.refiner import Refiner
@@ -166,29 +167,3 @@ def _box(mask: Mask) -> list[float]:
         float(columns[-1] - columns[0] + 1),
         float(rows[-1] - rows[0] + 1),
     ]
-
-
-def encode(mask: Mask) -> dict[str, Any]:
-    """A mask as COCO's compressed run-length code.
-
-    Examples
-    --------
-    >>> encode(np.array([[0, 1], [1, 0]], bool))
-    {'size': [2, 2], 'counts': '121'}
-    """
-    flat = np.concatenate([[False], mask.T.ravel(), [False]])
-    edges = np.flatnonzero(flat[1:] != flat[:-1])
-    runs = np.diff(np.concatenate([[0], edges, [mask.size]])).tolist()
-    if len(runs) % 2 == 0 and runs[-1] == 0:
-        runs.pop()
-    text = []
-    for k, run in enumerate(runs):
-        value = run - runs[k - 2] if k > 2 else run
-        while True:
-            bits, value = value & 31, value >> 5
-            # Done when the sign of what was written is that of what is left.
-            is_last = value == (-1 if bits & 16 else 0)
-            text.append(chr(48 + (bits if is_last else bits | 32)))
-            if is_last:
-                break
-    return {"size": list(mask.shape), "counts": "".join(text)}

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 #: Stages of a run: the functions of the core, as file and name, that make them up.
 STAGES: dict[str, tuple[tuple[str, str], ...]] = {
-    "plan": (("refiner.py", "_plan"),),
-    "crop": (("plan.py", "show"),),
+    "plan": (("refiner.py", "plan"), ("coarse.py", "__init__")),
+    "crop": (("plan.py", "show"), ("window_pass.py", "_show")),
     "network": (("denoiser.py", "__call__"),),
-    "paste": (("draft.py", "make_draft"),),
+    "paste": (
+        ("draft.py", "make_draft"),
+        ("blend.py", "add"),
+        ("blend.py", "finish"),
+    ),
     "compose": (("settle.py", "settle"), ("settle.py", "finish")),
 }
 #: Sides of the matrices that the machine's peak is measured with, and how often.

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from skimage.draw import polygon
 
 from napari_segrefiner.errors import InputError
+from napari_segrefiner.io import run_lengths
 
 Mask = npt.NDArray[np.bool_]
 
@@ -306,34 +307,7 @@ def decode(segmentation: Any, height: int, width: int) -> Mask:
 
 
 def _decode_runs(code: dict[str, Any], height: int, width: int) -> Mask:
-    counts = code["counts"]
-    runs = _decompress(counts) if isinstance(counts, str) else list(map(int, counts))
-    if list(code["size"]) != [height, width] or sum(runs) != height * width:
+    if list(code["size"]) != [height, width]:
         message = f"its size is {code['size']}, the image is {height} x {width}"
         raise ValueError(message)
-    values = np.arange(len(runs)) % 2 == 1
-    flat = np.repeat(values, runs)
-    # Runs go down the columns.
-    return np.ascontiguousarray(flat.reshape(width, height).T)
-
-
-def _decompress(text: str) -> list[int]:
-    """Run lengths from COCO's text: 5 bits a character, least first, 6th: more follow.
-
-    From the third on, a number is the difference to the last but one.
-    """
-    runs: list[int] = []
-    value = shift = 0
-    for character in text:
-        bits = ord(character) - 48
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        if len(runs) > 2:
-            value += runs[-2]
-        runs.append(value)
-        value = shift = 0
-    return runs
+    return run_lengths.decode(code)

@@ -12,6 +12,8 @@ import torch
 from napari_segrefiner.core.crops import CropRule
 from napari_segrefiner.core.draft import Draft
 from napari_segrefiner.core.events import RunDone, StepDone, WindowsPlanned
+from napari_segrefiner.core.objects import LabelledObject
+from napari_segrefiner.core.plan import Job
 from napari_segrefiner.core.preprocessing import normalise, open_picture
 from napari_segrefiner.core.refiner import Refiner, refine
 from napari_segrefiner.core.resampling import from_grid, mask_on_grid, to_grid
@@ -138,7 +140,8 @@ def test_the_local_step_gives_the_published_mask(coffee: Golden) -> None:
     draft.mask = unpack(coffee["global_mask_full"], 400, 600)
     picture = open_picture(coffee["image"], coarse.shape)
     windows = refiner._strategy._passes["whole"]
-    planned, *steps = windows.refine(1, picture, draft)
+    job = Job(LabelledObject(1, 0, draft.crop.box), draft.crop, 0)
+    planned, *steps = windows.refine(job, picture, draft)
     assert isinstance(planned, WindowsPlanned)
     assert {step.index for step in steps if isinstance(step, StepDone)} == {0}
     # The pass works from top to bottom, the file is in order of choice.

@@ -1,0 +1,166 @@
+"""Refining masks that may overlap: as many out as in, and of the same kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.core.boundary import tight_slices
+from napari_segrefiner.core.coarse import CoarseMasks
+from napari_segrefiner.core.cuts import Cut
+from napari_segrefiner.core.events import MasksResult
+from napari_segrefiner.core.mask_stack import MaskStack
+from napari_segrefiner.core.refiner import Refiner, as_options
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.geometry import Box
+from napari_segrefiner.io import run_lengths
+from napari_segrefiner.models.catalogue import DEFAULT, load_model
+from napari_segrefiner.models.checkpoint import Model
+
+if TYPE_CHECKING:
+    from napari_segrefiner.core.keywords import OptionKeywords
+    from napari_segrefiner.options import RefineOptions
+
+Mask = npt.NDArray[np.bool_]
+Codes = Sequence[Mapping[str, Any]]
+
+
+def refine_masks(
+    image: npt.ArrayLike,
+    masks: npt.ArrayLike | Codes,
+    *,
+    model: str | Path | Model = DEFAULT,
+    options: RefineOptions | None = None,
+    pinned: npt.ArrayLike | None = None,
+    **keywords: Unpack[OptionKeywords],
+) -> MasksResult:
+    """Refine masks each for itself; they may overlap, and nothing is composed.
+
+    Parameters
+    ----------
+    image, model, options, pinned, **keywords
+        As for :func:`napari_segrefiner.refine`. ``ids`` counts the masks from 1.
+    masks : (n, Y, X) bool array, or sequence of dict
+        Coarse masks; or COCO's run-length codes of them, ``{"size": [Y, X],
+        "counts": ...}``, plain or compressed.
+
+    Returns
+    -------
+    MasksResult
+        ``masks`` are of the kind that was given.
+
+    Raises
+    ------
+    InputError, OptionError, ModelError, DeviceError
+        One sentence each.
+
+    Examples
+    --------
+    >>> refine_masks(np.ones((64, 64)), np.zeros((3, 64, 64), bool)).masks.shape
+    (3, 64, 64)
+    """
+    coarse, kinds = read_masks(masks, np.shape(image))
+    loaded = model if isinstance(model, Model) else load_model(model)
+    refiner = Refiner(loaded, as_options(options, keywords))
+    plan = refiner.plan(image, coarse, pinned)
+    stack = MaskStack(coarse, plan.ids)
+    events = refiner.run(plan, stack)
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            report, record = end.value
+            break
+    shown = Box(0, 0, *coarse.shape)
+    cuts = [stack.cut(id) for id in range(1, len(coarse.cuts) + 1)]
+    if isinstance(kinds, np.dtype):
+        refined = np.zeros((len(cuts), *coarse.shape), kinds)
+        for layer, cut in zip(refined, cuts, strict=True):
+            layer[cut.box.slices] = cut.mask
+        return MasksResult(refined, report, record)
+    codes = [
+        run_lengths.encode(cut.within(shown), kind)
+        for cut, kind in zip(cuts, kinds, strict=True)
+    ]
+    return MasksResult(codes, report, record)
+
+
+def read_masks(
+    masks: npt.ArrayLike | Codes, image_shape: tuple[int, ...]
+) -> tuple[CoarseMasks, np.dtype[Any] | list[run_lengths.Kind]]:
+    """Masks as cuts, and how to give them back.
+
+    Parameters
+    ----------
+    masks : (n, Y, X) array of bool or integers, or sequence of dict
+    image_shape : tuple of int
+        Tells the size if there is no mask.
+
+    Returns
+    -------
+    coarse : CoarseMasks
+    kinds : dtype, or list of str
+        Of the array, or of every code.
+
+    Raises
+    ------
+    InputError
+        If they are neither.
+    """
+    if not isinstance(masks, np.ndarray) and isinstance(masks, Sequence):
+        if len(masks) and all(isinstance(code, Mapping) for code in masks):
+            return _read_codes(masks)  # type: ignore[arg-type]
+        if not len(masks):
+            return CoarseMasks([], _plane(image_shape)), []
+    array = np.asarray(masks)
+    if array.ndim != 3 or array.dtype.kind not in "bui":
+        message = (
+            f"The masks are of type {array.dtype} and shape {array.shape}; a bool "
+            "array (n, Y, X) or COCO's run-length codes are expected."
+        )
+        raise InputError(message)
+    shape = array.shape[1], array.shape[2]
+    return CoarseMasks([_cut(mask != 0) for mask in array], shape), array.dtype
+
+
+def _read_codes(codes: Codes) -> tuple[CoarseMasks, list[run_lengths.Kind]]:
+    cuts, kinds, shapes = [], [], set()
+    for number, code in enumerate(codes):
+        try:
+            mask = run_lengths.decode(code)
+            kinds.append(run_lengths.kind_of(code))
+        except (ValueError, TypeError, KeyError) as error:
+            message = (
+                f"The run-length code of mask {number} cannot be read ({error}); "
+                'COCO\'s, such as {"size": [2, 2], "counts": [1, 2, 1]}, is expected.'
+            )
+            raise InputError(message) from error
+        shapes.add((mask.shape[0], mask.shape[1]))
+        cuts.append(_cut(mask))
+    if len(shapes) > 1:
+        message = (
+            f"The masks have the sizes {sorted(shapes)}; one size, that of the image, "
+            "is expected."
+        )
+        raise InputError(message)
+    return CoarseMasks(cuts, shapes.pop()), kinds
+
+
+def _cut(mask: Mask) -> Cut:
+    """The covered part of a mask, copied so that the whole can be let go of."""
+    rows, columns = tight_slices(mask)
+    box = Box(rows.start, columns.start, rows.stop, columns.stop)
+    return Cut(box, mask[rows, columns].copy())
+
+
+def _plane(image_shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of an image when there is no mask to compare it with."""
+    sides = list(image_shape)
+    if len(sides) > 2:
+        sides.remove(min(sides))  # the channels
+    height, width = sides
+    return height, width
