@@ -41,6 +41,9 @@ class Draft:
         no question to it.
     n_windows : int
         Windows that were planned for it.
+    is_doubted : bool
+        Whether the network was too unsure of the object as a whole: it gets no windows,
+        after which the network would always be sure of it.
     """
 
     crop: Crop
@@ -51,6 +54,7 @@ class Draft:
     pinned: Mask | None = None
     was_asked: bool = True
     n_windows: int = 0
+    is_doubted: bool = False
 
     @cached_property
     def fine(self) -> Plane:

@@ -307,7 +307,10 @@ class Refiner:
                 None if sampled is None else sampled[k],
                 plan.pins(job),
             )
-            yield from self._refine_in_windows(plan, job, draft, done)
+            if self._strategy.windows(job) is not None:
+                settlement.doubt(draft)
+                if not draft.is_doubted:
+                    yield from self._refine_in_windows(plan, job, draft, done)
             done += self._strategy.work_in_windows(job)
             settlement.settle(job, draft)
 

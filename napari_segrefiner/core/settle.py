@@ -77,6 +77,14 @@ class Settlement:
         self._surface = surface
         self._outcomes: dict[int, list[Outcome]] = {}
 
+    def doubt(self, draft: Draft) -> None:
+        """Ask the guard of whole objects about a draft before it gets windows."""
+        if draft.was_asked and draft.mask.any() and self._guards.doubt < 1:
+            uncertainty = measure_uncertainty(
+                draft.coarse, draft.mask, draft.probability
+            )
+            draft.is_doubted = self._guards.holds(uncertainty.mean)
+
     def settle(self, job: Job, draft: Draft) -> None:
         """Ask the guards about an object's last draft, and paint it."""
         refined, certain = draft.mask, draft.probability
@@ -86,9 +94,9 @@ class Settlement:
         if job.own is not None:
             # About the pixels of other parts their own crops decide.
             refined = refined & ~(draft.coarse & ~job.own.within(inside))
-        is_held = not draft.was_asked or (
-            bool(refined.any()) and self._guards.holds(uncertainty.mean)
-        )
+        is_held = not draft.was_asked or draft.is_doubted
+        if not draft.n_windows:
+            is_held |= bool(refined.any()) and self._guards.holds(uncertainty.mean)
         if is_held:
             self._surface.hold(job.target, self._plan.own(job))
         else:

@@ -50,7 +50,7 @@ class Defaults:
     steps: int = 2
     windows: bool = True
     local_steps: int = 1
-    local_index: int = 3
+    local_index: int = 4
     padding: float = 0.35
     min_padding: int = 2
     min_area: int = 1

@@ -274,7 +274,7 @@ def test_windows_are_told_of_and_shown() -> None:
     assert progress[-1] == 1
     whole, local = steps[:2], steps[2:]
     assert [event.index for event in whole] == [5, 0]
-    assert [event.index for event in local] == [3, 0] * (len(local) // 2)
+    assert [event.index for event in local] == [4, 0] * (len(local) // 2)
     assert not any(event.windows for event in whole)
     told = [box for event in planned for box in event.boxes]
     shown = [box for event in local[::2] for box in event.windows]
@@ -401,3 +401,22 @@ def test_windows_use_the_grid_that_the_model_was_trained_on() -> None:
     card = dataclasses.replace(model.card, grids=grids)
     refine(image, coarse, model=dataclasses.replace(model, card=card))
     assert sides == {96, 192}
+
+
+def test_objects_in_doubt_get_no_windows_which_would_make_the_network_sure() -> None:
+    image, _, coarse = large_scene()
+
+    def unsure_at_first(x: Tensor, index: Tensor) -> Tensor:
+        is_reduced = x.shape[-1] > 64
+        return bright(x, index) * (0.01 if is_reduced else 1.0)
+
+    model = stub_model(unsure_at_first)
+    held = refine(image, coarse, model=model, doubt=0.3).report[0]
+    assert (held.status, held.n_windows) == ("held", 0)
+    assert held.uncertainty > 0.3
+    free = refine(image, coarse, model=model, doubt=1.0).report[0]
+    assert free.n_windows > 0
+    assert free.uncertainty < 0.3
+    # windows alone in doubt do not take the object back
+    late = refine(image, coarse, model=model, doubt=0.95).report[0]
+    assert late.status == "refined"
