@@ -49,7 +49,7 @@ Labels = npt.NDArray[Any]
 
 #: What the network learns from: made-up objects against forgetting, and the user's.
 COMPOSITE_SHARE, REAL_COARSE = 0.35, 0.5
-BATCH_SIZE, LEARNING_RATE, WARM_UP = 16, 2e-4, 10
+BATCH_SIZE, LEARNING_RATE, WARM_UP = 16, 4e-4, 10
 EMA, OWN_SHARE, MAP_DROPOUT, CLIP, WEIGHT_DECAY = 0.99, 0.4, 0.1, 1.0, 1e-4
 #: Share of the time for each of two folds; the rest is for the result and for tests.
 FOLD_SHARE, WHOLE_SHARE = 0.28, 0.85

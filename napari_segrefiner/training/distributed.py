@@ -67,7 +67,7 @@ class Team:
         if self.size == 1:
             return network
         ids = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
+        return DistributedDataParallel(network, device_ids=ids)
 
     def mean(self, values: Tensor) -> Tensor:
         """Mean of equally long vectors over the processes."""
