@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari_segrefiner.evaluation.baselines import Baseline
     from napari_segrefiner.evaluation.tuning import Tuned
-    from napari_segrefiner.evaluation.validation import Row, Totals
+    from napari_segrefiner.evaluation.validation import Row
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flips", action="store_true", help="average each step over four mirrorings"
     )
     parser.add_argument(
+        "--ways",
+        default="plain",
+        metavar="A,B,...",
+        help="ways to run each number of steps: plain, flips, unguarded, "
+        "flips+unguarded, or all (default: plain)",
+    )
+    parser.add_argument(
         "--set-option",
         nargs="+",
         default=[],
@@ -64,9 +69,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, default=0, metavar="N", help="processor threads; 0: all"
     )
-    parser.add_argument("--json", type=Path, metavar="F", help="write all scores")
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace F if it exists already"
+        "--json", type=Path, metavar="F", help="write all scores, after every set"
+    )
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="M",
+        help="write tables: means, what got worse, and every set of every kind",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from F, if it was written by the same command",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace F and M if they exist"
     )
     add_plan_arguments(parser)
 
@@ -107,26 +125,28 @@ def read_baselines(
 def run(arguments: argparse.Namespace) -> int:
     """Validate; returns the exit code."""
     from napari_segrefiner.evaluation.coarse_sets import is_made
+    from napari_segrefiner.evaluation.validation import variants
     from napari_segrefiner.io.atomic import check_destination
 
     plan = read_plan(arguments)
     options = read_options(arguments.set_option, flips=arguments.flips)
-    steps = read_steps(arguments.steps)
+    variants(options, read_steps(arguments.steps), read_ways(arguments.ways))
     read_baselines(arguments)
-    if arguments.json:
-        check_destination(arguments.json, overwrite=arguments.overwrite)
+    if arguments.resume and not arguments.json:
+        msg = "--resume needs --json F, the file to go on from."
+        raise OptionError(msg)
+    for path in (arguments.json, arguments.markdown):
+        if path:
+            check_destination(path, overwrite=arguments.overwrite or arguments.resume)
     if arguments.output:
         is_made(arguments.output, plan)
-        return _validate(arguments, arguments.output, options, steps)
+        return _validate(arguments, arguments.output, options)
     with tempfile.TemporaryDirectory() as folder:
-        return _validate(arguments, Path(folder), options, steps)
+        return _validate(arguments, Path(folder), options)
 
 
 def _validate(
-    arguments: argparse.Namespace,
-    folder: Path,
-    options: RefineOptions,
-    steps: Sequence[int],
+    arguments: argparse.Namespace, folder: Path, options: RefineOptions
 ) -> int:
     import torch
 
@@ -136,7 +156,14 @@ def _validate(
         table_head,
         table_line,
         validate,
+        variants,
     )
+    from napari_segrefiner.evaluation.validation_file import (
+        read_rows,
+        settings_of,
+        write_rows,
+    )
+    from napari_segrefiner.evaluation.validation_tables import to_markdown, worse_line
     from napari_segrefiner.io.atomic import write_text
     from napari_segrefiner.models.catalogue import load_model
 
@@ -144,53 +171,53 @@ def _validate(
         torch.set_num_threads(arguments.threads)
     model = load_model(arguments.model)
     left_out = names(arguments.left_out)
+    steps, ways = read_steps(arguments.steps), read_ways(arguments.ways)
     baselines, tuned = read_baselines(arguments)
-    shown = [one.name for one in baselines]
-    print(f"Model {model.name} {model.sha256[:12]}", flush=True)
-    print(table_head(steps, shown), flush=True)
-    rows = []
-    sets = make_coarse_sets(folder, read_plan(arguments))
-    found = validate(sets, model, options, steps, baselines=baselines, tuned=tuned)
-    for row in found:
-        rows.append(row)
+    plan = read_plan(arguments)
+    runs = variants(options, steps, ways)
+    layers = [*runs, *(one.name for one in baselines)]
+    settings = settings_of(model, plan, runs, baselines, tuned)
+    rows = read_rows(arguments.json, settings) if arguments.resume else []
+
+    def show(row: Row) -> None:
         mark = " *" if row.name in left_out else ""
-        title = f"{row.kind}/{row.name}{mark}"
-        print(table_line(title, row.n, row.totals, steps, shown), flush=True)
-    summary = means(rows, left_out)
-    for name, (n_sets, total) in summary.items():
-        print(table_line(f"mean of sets, {name}", n_sets, total, steps, shown))
+        line = table_line(f"{row.kind}/{row.name}{mark}", row.n, row.totals)
+        print(line, flush=True)
+
+    print(f"Model {model.name} {model.sha256[:12]}", flush=True)
+    print(table_head(layers), flush=True)
+    for row in rows:
+        show(row)
+    known = {(row.kind, row.name) for row in rows}
+    # All masks first, so that a run that is interrupted finds them again.
+    sets = [
+        one
+        for one in list(make_coarse_sets(folder, plan))
+        if (one.kind, one.name) not in known
+    ]
+    for row in validate(
+        sets, model, options, steps, ways=ways, baselines=baselines, tuned=tuned
+    ):
+        rows.append(row)
+        show(row)
+        if arguments.json:
+            write_rows(arguments.json, settings, rows, left_out)
+    for name, (n_sets, total) in means(rows, left_out).items():
+        print(table_line(f"mean of sets, {name}", n_sets, total))
     if left_out:
         print("* left out of the training")
-    if arguments.json:
-        result = _json(model.name, model.sha256, options, rows, summary)
-        result["baselines"] = {
-            one.name: {row.name: tuned.settings(one.name, row.name) for row in rows}
-            for one in baselines
-        }
-        text = json.dumps(result, indent=1) + "\n"
-        write_text(arguments.json, text, overwrite=arguments.overwrite)
+    for layer in layers:
+        print(worse_line(rows, layer))
+    if arguments.markdown:
+        write_text(arguments.markdown, to_markdown(rows, left_out), overwrite=True)
     return 0
 
 
-def _json(
-    name: str,
-    sha256: str,
-    options: RefineOptions,
-    rows: Sequence[Row],
-    summary: dict[str, tuple[int, Totals]],
-) -> dict[str, Any]:
-    """The result as JSON, means first."""
-    from napari_segrefiner.evaluation.tables import totals_json
+def read_ways(text: str) -> tuple[str, ...]:
+    """Ways from a list with commas, or all."""
+    from napari_segrefiner.evaluation.validation import WAYS
 
-    return {
-        "model": {"name": name, "sha256": sha256},
-        "options": dataclasses.asdict(options),
-        "means": {key: totals_json(total) for key, (_, total) in summary.items()},
-        "sets": [
-            {"kind": row.kind, "set": row.name, "totals": totals_json(row.totals)}
-            for row in rows
-        ],
-    }
+    return tuple(WAYS) if text == "all" else names(text)
 
 
 def read_steps(text: str) -> tuple[int, ...]:

@@ -31,9 +31,10 @@ from napari_segrefiner.evaluation.perturb import (
     random_for,
 )
 from napari_segrefiner.io.atomic import write_text
-from napari_segrefiner.io.datasets import ImageSet, Item, Split, find_sets
+from napari_segrefiner.io.datasets import ImageSet, Item, Split, find_sets, report
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels, write_labels
+from napari_segrefiner.io.pairs import read_mask, read_truth
 
 #: Real coarse masks beside the labels, by the folder that holds them.
 REAL = {"real": 0, "real2": 1}
@@ -96,7 +97,8 @@ class CoarseSet:
 
     def read(self, stem: str) -> tuple[npt.NDArray[Any], Coarse]:
         """Image, true labels and coarse labels of one name."""
-        image = next((self.folder / "images").glob(f"{stem}.*"), None)
+        found = (self.folder / "images").iterdir()
+        image = next((path for path in found if path.stem == stem), None)
         if image is None:
             msg = f"{self.folder / 'images' / stem}.* is missing; make the folder anew."
             raise InputError(msg)
@@ -172,11 +174,13 @@ def _record(plan: CoarsePlan) -> dict[str, Any]:
 
 def _make(made: CoarseSet, one: ImageSet, plan: CoarsePlan) -> bool:
     """Write one set of one kind; returns whether there was anything."""
+    if one.problems and made.kind == plan.kinds[0]:  # told once
+        _LOG.warning("%s", report(one.problems))
     usable = [item for item in one.items if _has_kind(item, made.kind)]
     truths = {}
     for item in usable:
         try:
-            truth = read_labels(item.labels)
+            truth = read_truth(item)
         except InputError as error:
             _LOG.warning("%s", error)
             continue
@@ -189,7 +193,12 @@ def _make(made: CoarseSet, one: ImageSet, plan: CoarsePlan) -> bool:
     for item in usable:
         if item.stem not in chosen:
             continue
-        coarse = _coarse(item, truths[item.stem], made.kind, chosen[item.stem], plan)
+        truth, ids = truths[item.stem], chosen[item.stem]
+        try:
+            coarse = _coarse(item, truth, made.kind, ids, plan)
+        except InputError as error:
+            _LOG.warning("%s", error)
+            continue
         if coarse.labels.any():
             _write(made, item, coarse)
             is_any = True
@@ -216,23 +225,41 @@ def _coarse(
     ids: Sequence[int],
     plan: CoarsePlan,
 ) -> Coarse:
+    image = read_image(item.image)
+    if truth.shape not in (image.shape, image.shape[:2], image.shape[1:]):
+        sizes = [" x ".join(map(str, array.shape)) for array in (truth, image)]
+        msg = f"{item.labels} is {sizes[0]} but {item.image} is {sizes[1]}."
+        raise InputError(msg)
     if kind in REAL:
         path = _real(item, kind)
-        labels = read_labels(path) if path else np.zeros_like(truth)
+        labels = _read_real(item, path, truth)
         held = np.intersect1d(ids, np.unique(labels))
         return Coarse(
             np.where(np.isin(truth, held), truth, 0).astype(truth.dtype),
             np.where(np.isin(labels, held), labels, 0).astype(truth.dtype),
         )
-    image = read_image(item.image)
     return perturb(image, truth, kind, ids=ids, seed=plan.seed, name=item.stem)
+
+
+def _read_real(
+    item: Item, path: Path | None, truth: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    """A real coarse mask; one of another size than the truth counts as none."""
+    if path is None:
+        return np.zeros_like(truth)
+    labels = read_mask(path) if item.is_mask else read_labels(path)
+    if labels.shape == truth.shape:
+        return labels
+    _LOG.warning("%s has another size than its truth; it is left out.", path)
+    return np.zeros_like(truth)
 
 
 def _write(made: CoarseSet, item: Item, coarse: Coarse) -> None:
     for part in ("images", "truth", "coarse"):
         (made.folder / part).mkdir(parents=True, exist_ok=True)
-    name = f"{item.stem}.tif"
-    shutil.copyfile(item.image, made.folder / "images" / item.image.name)
+    stem = item.stem.replace("/", "_")  # annotation files name folders too
+    name = f"{stem}.tif"
+    shutil.copyfile(item.image, made.folder / "images" / f"{stem}{item.image.suffix}")
     write_labels(made.folder / "truth" / name, coarse.truth, overwrite=True)
     write_labels(made.folder / "coarse" / name, coarse.labels, overwrite=True)
 

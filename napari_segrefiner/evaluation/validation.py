@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from napari_segrefiner.errors import OptionError
 from napari_segrefiner.evaluation.pairing import pair_objects
 from napari_segrefiner.evaluation.scores import (
     COARSE,
@@ -27,22 +29,66 @@ if TYPE_CHECKING:
 
 Totals = Mapping[str, Mapping[str, Total]]
 
+#: Ways to run every number of steps: options that differ from those given.
+WAYS: Mapping[str, Mapping[str, Any]] = {
+    "plain": {},
+    "flips": {"flips": True},
+    "unguarded": {"doubt": 1.0, "pixel_doubt": 0.0, "band": 0.0},
+    "flips+unguarded": {
+        "flips": True,
+        "doubt": 1.0,
+        "pixel_doubt": 0.0,
+        "band": 0.0,
+    },
+}
+
 
 @dataclass(frozen=True)
 class Row:
     """Totals of one kind of one set.
 
-    Layers are "coarse", the numbers of steps, and the names of baselines.
+    Layers are "coarse", those of :func:`variants`, and the names of baselines.
+    ``seconds`` is what each took for all objects.
     """
 
     kind: str
     name: str
     totals: Totals
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
         """Number of objects."""
         return self.totals[COARSE]["iou"].n
+
+
+def variants(
+    options: RefineOptions, steps: Sequence[int], ways: Sequence[str] = ("plain",)
+) -> dict[str, RefineOptions]:
+    """Options of every run of the model, by the name of its layer.
+
+    Raises
+    ------
+    OptionError
+        If a way is none of WAYS.
+
+    Examples
+    --------
+    >>> from napari_segrefiner.options import RefineOptions
+    >>> list(variants(RefineOptions(), (1, 2), ("plain", "flips")))
+    ['1', '2', '1 flips', '2 flips']
+    """
+    unknown = [way for way in ways if way not in WAYS]
+    if unknown or not ways:
+        msg = f"There is no way {', '.join(unknown)}; choose from {', '.join(WAYS)}."
+        raise OptionError(msg)
+    return {
+        str(n) if way == "plain" else f"{n} {way}": dataclasses.replace(
+            options, steps=n, **WAYS[way]
+        )
+        for way in ways
+        for n in steps
+    }
 
 
 def validate(
@@ -51,6 +97,7 @@ def validate(
     options: RefineOptions,
     steps: Sequence[int],
     *,
+    ways: Sequence[str] = ("plain",),
     baselines: Sequence[Baseline] = (),
     tuned: Tuned | None = None,
 ) -> Iterator[Row]:
@@ -63,6 +110,8 @@ def validate(
     options : RefineOptions
         All but the number of steps.
     steps : sequence of int
+    ways : sequence of str
+        Of WAYS.
     baselines : sequence of Baseline
         Scored beside the model, with its crops and its merge.
     tuned : Tuned, optional
@@ -78,28 +127,32 @@ def validate(
     from napari_segrefiner.evaluation.tuning import Tuned
 
     frozen = tuned or Tuned()
+    chosen = variants(options, steps, ways)
     for one in sets:
         images: list[ImageScores] = []
+        seconds = dict.fromkeys((*chosen, *(b.name for b in baselines)), 0.0)
         for stem in one.stems:
             image, coarse = one.read(stem)
             layers = {COARSE: coarse.labels}
-            for n in steps:
-                chosen = dataclasses.replace(options, steps=n)
-                result = refine(image, coarse.labels, model=model, options=chosen)
-                layers[str(n)] = result.labels
+            for name, how in chosen.items():
+                start = time.perf_counter()
+                result = refine(image, coarse.labels, model=model, options=how)
+                seconds[name] += time.perf_counter() - start
+                layers[name] = result.labels
             for baseline in baselines:
-                settings = frozen.settings(baseline.name, one.name)
+                start = time.perf_counter()
                 layers[baseline.name] = refine_with(
                     baseline,
-                    settings,
+                    frozen.settings(baseline.name, one.name),
                     image,
                     coarse.labels,
                     card=model.card,
                     options=options,
                 ).labels
+                seconds[baseline.name] += time.perf_counter() - start
             pairs = pair_objects(coarse.truth, coarse.labels, "id")
             images.append(score_image(stem, coarse.truth, layers, pairs))
-        yield Row(one.kind, one.name, totals(images))
+        yield Row(one.kind, one.name, totals(images), seconds)
 
 
 def means(
@@ -129,28 +182,39 @@ def means(
     }
 
 
-def table_head(steps: Sequence[int], baselines: Sequence[str] = ()) -> str:
-    """The two lines above a table of rows; baselines come after the model."""
+def is_run(layer: str) -> bool:
+    """Whether a layer is the model's: its name begins with the number of steps."""
+    return layer[:1].isdigit()
+
+
+def title(layer: str) -> str:
+    """The name of a layer for readers.
+
+    Examples
+    --------
+    >>> title("1"), title("2 flips"), title("graph_cut")
+    ('1 step', '2 steps flips', 'graph cut')
+    """
+    first, _, rest = layer.partition(" ")
+    if first.isdigit():
+        return f"{first} step{'s' if first != '1' else ''} {rest}".strip()
+    return layer.replace("_", " ")
+
+
+def table_head(layers: Sequence[str]) -> str:
+    """The two lines above a table of rows."""
     first = f"{'':<30}{'n':>6}  {'coarse':^11}"
     second = f"{'':<38}{'IoU':>5} {'bIoU':>5}"
-    titles = [f"{n} step{'s' if n > 1 else ''}" for n in steps]
-    for title in (*titles, *baselines):
-        first += f"   {title:^25}"
+    for layer in layers:
+        first += f"   {title(layer):^25}"
         second += f"   {'IoU':>5} {'bIoU':>5} {'+.02':>6} {'-.05':>6}"
     return f"{first}\n{second}"
 
 
-def table_line(
-    name: str,
-    n: int,
-    row: Totals,
-    steps: Sequence[int],
-    baselines: Sequence[str] = (),
-) -> str:
+def table_line(name: str, n: int, row: Totals) -> str:
     """One line of the table: scores, and shares better by .02 and worse by .05."""
     line = f"{name:<30}{n:>6}  {_scores(row[COARSE])}"
-    for key in (*map(str, steps), *baselines):
-        layer = row[key]
+    for layer in (layer for key, layer in row.items() if key != COARSE):
         shares = (layer["improved_02"].value, layer["worse_05"].value)
         line += f"   {_scores(layer)} " + " ".join(_percent(x) for x in shares)
     return line

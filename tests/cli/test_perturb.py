@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from napari_segrefiner.cli.main import main
+from napari_segrefiner.core import refiner
+from napari_segrefiner.evaluation.coarse_sets import coarse_sets
 from napari_segrefiner.io.labels import read_labels, write_labels
 from napari_segrefiner.models.card import ModelCard
 from napari_segrefiner.models.checkpoint import save_model
@@ -71,7 +73,7 @@ def test_validate_prints_a_line_per_set_and_the_means(data, model, tmp_path, cap
     assert main(command) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Model tiny")
-    starts = [line[:26].rstrip() for line in lines[3:]]
+    starts = [line[:26].rstrip() for line in lines[3:-2]]
     assert starts == [
         "mixed/cells",
         "mixed/things *",
@@ -81,7 +83,8 @@ def test_validate_prints_a_line_per_set_and_the_means(data, model, tmp_path, cap
         "* left out of the training",
     ]
     content = json.loads(scores.read_text())
-    assert list(content)[:3] == ["model", "options", "means"]
+    assert list(content)[:2] == ["model", "means"]
+    assert content["runs"]["2"]["steps"] == 2
     assert content["means"]["all"]["2"]["iou"]["n"] == 2
     assert [entry["set"] for entry in content["sets"]] == ["cells", "things"]
     assert main(command) == 2  # the scores are there already
@@ -95,17 +98,93 @@ def test_validate_keeps_the_masks_where_it_is_told(data, model, tmp_path, capsys
     first = capsys.readouterr().out
     assert (cache / "accurate/cells/coarse/a.tif").exists()
     assert main([*command, "--set-option", "min_area=9999", "close-gaps=false"]) == 0
-    untouched = capsys.readouterr().out.splitlines()[-1].split()
+    *_, untouched, verdict = capsys.readouterr().out.splitlines()
+    assert verdict == "1 step: 0 of 2 worse than their input"
+    untouched = untouched.split()
     assert untouched[5:7] == untouched[7:9]  # too small to be refined
-    assert first.splitlines()[-1].split()[5:7] == untouched[5:7]
+    assert first.splitlines()[-2].split()[5:7] == untouched[5:7]
     assert main([*command, "--seed", "5"]) == 2
     assert "not made with these settings" in capsys.readouterr().err
+
+
+def test_validate_goes_on_from_its_file_and_writes_tables(
+    data, model, tmp_path, capsys, monkeypatch
+):
+    scores, tables = tmp_path / "scores.json", tmp_path / "tables.md"
+    command = ["validate", str(data), "--model", str(model), "--steps", "1"]
+    command += ["--kinds", "accurate,eroded", "--baselines", "smooth"]
+    command += ["--ways", "plain,flips", "--json", str(scores), "--resume"]
+    command += ["--markdown", str(tables)]
+    assert main(command) == 0
+    first, text = capsys.readouterr().out, tables.read_text()
+    for title in ("1 step", "1 step flips", "smooth"):
+        assert f"\n| {title} | ." in text
+    content = json.loads(scores.read_text())
+    del content["sets"][2:]  # as if it had been interrupted
+    scores.write_text(json.dumps(content))
+    run = []
+
+    def refine(image, labels, **given):
+        run.append(given["options"].flips)
+        return real(image, labels, **given)
+
+    real = refiner.refine
+    monkeypatch.setattr(refiner, "refine", refine)
+    assert main(command) == 0
+    assert capsys.readouterr().out == first
+    assert run == [None, True] * 2  # two of the four were there
+    assert main([*command, "--left-out", "things"]) == 0
+    assert len(run) == 4
+    assert main([*command, "--seed", "3"]) == 2
+    assert "other settings (plan)" in capsys.readouterr().err
+
+
+def test_masks_and_annotations_give_coarse_masks_too(tmp_path, capsys):
+    folder = tmp_path / "d"
+    mask = disk((60, 80), 30, 40, 18)
+    for part in ("im", "gt", "coco/images/deep"):
+        (folder / part).mkdir(parents=True)
+    write_labels(folder / "im/a.b.png", np.where(mask, 200, 30).astype(np.uint8))
+    write_labels(folder / "gt/a.b.png", 255 * mask.astype(np.uint8))
+    write_labels(
+        folder / "coco/images/deep/x.png", np.where(mask, 200, 30).astype(np.uint8)
+    )
+    outline = {
+        "images": [{"id": 1, "file_name": "deep/x.png", "height": 60, "width": 80}],
+        "annotations": [
+            {"id": 7, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 600,
+             "segmentation": [[20, 10, 60, 10, 60, 25, 20, 25]]},
+        ],
+        "categories": [{"id": 1, "name": "thing"}],
+    }  # fmt: skip
+    (folder / "coco/all.json").write_text(json.dumps(outline))
+    for source, name, area in ((folder, "d/truth/a.b", mask.sum()),
+                               (folder / "coco", "all/truth/deep_x", 600)):  # fmt: skip
+        out = tmp_path / f"out{area}"
+        command = ["perturb", str(source), "-o", str(out), "--kinds", "eroded"]
+        assert main(command) == 0
+        truth = read_labels(out / f"eroded/{name}.tif")
+        assert (set(np.unique(truth)), np.count_nonzero(truth)) == ({0, 1}, area)
+        coarse_set = coarse_sets(out)[0]
+        image, coarse = coarse_set.read(coarse_set.stems[0])
+        assert image.shape == truth.shape
+        assert 0 < np.count_nonzero(coarse.labels) < area
+
+
+def test_a_picture_of_another_size_is_told_and_left_out(data, tmp_path, caplog):
+    write_labels(data / "cells/val/images/b.png", np.zeros((9, 9), np.uint8))
+    write_labels(data / "cells/val/labels/b.png", np.ones((20, 20), np.uint8))
+    assert main(["perturb", str(data), "-o", str(tmp_path / "out")]) == 0
+    assert "b.png is 20 x 20 but" in caplog.text
+    assert not (tmp_path / "out/mixed/cells/truth/b.tif").exists()
 
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
         (["--steps", "0"], "--steps is 0"),
+        (["--ways", "up"], "no way up"),
+        (["--resume"], "--resume needs --json"),
         (["--steps", ""], "--steps is empty"),
         (["--set-option", "doubt"], "NAME=VALUE"),
         (["--set-option", "speed=1"], "not understood"),

@@ -196,9 +196,9 @@ def test_baselines_are_columns_of_the_validation(sets):
     assert list(row.totals) == ["coarse", "1", *names]
     assert row.totals["nothing"]["iou"] == row.totals["coarse"]["iou"]
     assert row.totals["edge_snap"]["iou"].value > row.totals["coarse"]["iou"].value
-    head = table_head((1,), names).splitlines()
-    assert "edge_snap" in head[0]
-    assert len(table_line("x", 2, row.totals, (1,), names)) == len(head[1])
+    head = table_head(("1", *names)).splitlines()
+    assert "edge snap" in head[0]
+    assert len(table_line("x", 2, row.totals)) == len(head[1])
 
 
 def test_baselines_see_the_crops_of_the_model():

@@ -1,8 +1,11 @@
 """A model's gain on coarse sets, for several numbers of steps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from napari_segrefiner.errors import OptionError
 from napari_segrefiner.evaluation.coarse_sets import CoarsePlan, make_coarse_sets
 from napari_segrefiner.evaluation.scores import Total
 from napari_segrefiner.evaluation.validation import (
@@ -11,6 +14,7 @@ from napari_segrefiner.evaluation.validation import (
     table_head,
     table_line,
     validate,
+    variants,
 )
 from napari_segrefiner.io.labels import write_labels
 from napari_segrefiner.options import RefineOptions
@@ -65,6 +69,26 @@ def test_every_number_of_steps_is_run(sets):
     assert len(seen) % (1 + 3) == 0  # as often for every batch
 
 
+def test_ways_differ_in_what_their_names_say():
+    given = RefineOptions(doubt=0.2, band=0.5, seed=3)
+    found = variants(given, (1, 2), ("plain", "flips", "unguarded"))
+    assert list(found) == [
+        "1", "2", "1 flips", "2 flips", "1 unguarded", "2 unguarded",
+    ]  # fmt: skip
+    assert found["2"] == replace(given, steps=2)
+    assert found["1 flips"] == replace(given, steps=1, flips=True)
+    bare = replace(given, steps=2, doubt=1.0, pixel_doubt=0.0, band=0.0)
+    assert found["2 unguarded"] == bare
+    with pytest.raises(OptionError, match="no way up"):
+        variants(given, (1,), ("up",))
+
+
+def test_time_is_taken_for_each_layer(sets):
+    (row,) = validate(sets, stub_model(bright), RefineOptions(), (1, 2))
+    assert list(row.seconds) == ["1", "2"]
+    assert all(seconds > 0 for seconds in row.seconds.values())
+
+
 def row(kind, name, coarse, refined, n=10):
     layer = {"iou": Total(coarse, n), "boundary_iou": Total(coarse / 2, n)}
     after = {"iou": Total(refined, n), "boundary_iou": Total(refined / 2, n)}
@@ -94,8 +118,8 @@ def test_means_count_every_set_the_same_and_left_out_ones_apart():
 
 
 def test_the_table_s_lines_stand_under_its_head():
-    head = table_head((2,)).splitlines()
-    line = table_line("mixed/a", 10, row("mixed", "a", 0.7, 0.8).totals, (2,))
+    head = table_head(("2",)).splitlines()
+    line = table_line("mixed/a", 10, row("mixed", "a", 0.7, 0.8).totals)
     assert line.split() == [
         "mixed/a", "10", "0.700", "0.350", "0.800", "0.400", "50.0%", "2.0%",
     ]  # fmt: skip
