@@ -25,6 +25,26 @@ if not HAS_SCREEN:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let one ask how far the golden values are off."""
+    text = "print the largest deviation from each golden value, of the tests that ran"
+    parser.addoption("--deviations", action="store_true", help=text)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the deviations as a table."""
+    if not config.getoption("--deviations"):
+        return
+    from tests.golden import DEVIATIONS
+
+    terminalreporter.section("largest deviations from the golden files")
+    width = max(map(len, DEVIATIONS), default=0)
+    for what, (worst, allowed) in sorted(DEVIATIONS.items()):
+        terminalreporter.line(f"{what:{width}}  {worst:8.1e}  of  {allowed:g}")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the user's napari settings out of the tests, and the tests out of them."""
     if "NAPARI_CONFIG" not in os.environ:

@@ -9,14 +9,38 @@ from typing import Any
 import numpy as np
 import torch
 
+from napari_segrefiner.core.preprocessing import normalise
 from napari_segrefiner.network import DenoisingUNet, NetworkConfig
 
 DATA = Path(__file__).parent / "data"
+
+#: What was compared so far: its largest deviation, and the allowed one.
+DEVIATIONS: dict[str, tuple[float, float]] = {}
 
 #: The reduced network of the golden files.
 REDUCED = NetworkConfig(
     widths=(32, 32, 64, 64), blocks_down=1, blocks_up=2, attention_strides=(4, 8)
 )
+
+
+def check(what: str, found: Any, expected: Any, allowed: float = 0.0) -> None:
+    """Compare with golden values; ``pytest --deviations`` tells how far they are off.
+
+    Parameters
+    ----------
+    what : str
+        The golden file, and what of it.
+    found, expected : array-likes or tensors
+        Of one shape.
+    allowed : float
+        Largest absolute deviation.
+    """
+    off = np.asarray(found, np.float64) - np.asarray(expected, np.float64)
+    assert off.shape == np.shape(expected), f"{what}: a shape is broadcast"
+    worst = float(np.abs(off).max(initial=0.0))
+    so_far, _ = DEVIATIONS.get(what, (0.0, 0.0))
+    DEVIATIONS[what] = max(so_far, worst), allowed
+    assert worst <= allowed, f"{what} is off by {worst:g}; {allowed:g} is allowed"
 
 
 def load(name: str) -> dict[str, np.ndarray[Any, Any]]:
@@ -65,3 +89,20 @@ def uniforms(k: np.ndarray[Any, Any]) -> torch.Tensor:
 def as_float(array: np.ndarray[Any, Any]) -> torch.Tensor:
     """A stored mask or image as a float32 tensor."""
     return torch.from_numpy(array.astype(np.float32))
+
+
+def unet_input(side: int) -> torch.Tensor:
+    """The input of the large golden forward pass, (1, 4, side, side), not stored."""
+    y, x = np.mgrid[:side, :side].astype(np.float64)
+    channels = [
+        128
+        + 60 * np.sin(0.11 * x + 0.3 * c)
+        + 50 * np.cos(0.07 * y * (c + 1))
+        + 15 * (2 * formula_uniform(f"unet256{c}", (side, side)) - 1)
+        for c in range(3)
+    ]
+    image = np.rint(np.stack(channels)).clip(0, 255).astype(np.float32)
+    mask = ((x - 0.55 * side) / (0.3 * side)) ** 2
+    mask = mask + ((y - 0.45 * side) / (0.25 * side)) ** 2 <= 1
+    picture = normalise(torch.from_numpy(image)[None] / 255, "imagenet")
+    return torch.cat([picture, torch.from_numpy(mask)[None, None].float()], dim=1)

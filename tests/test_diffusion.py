@@ -32,9 +32,8 @@ def toy_network(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 
 def test_schedule_is_the_published_one(stored):
-    np.testing.assert_allclose(
-        diffusion.KEEP_FINE, stored["betas_cumprod"], rtol=0, atol=1e-15
-    )
+    keep_fine = stored["betas_cumprod"]
+    golden.check("process: schedule", diffusion.KEEP_FINE, keep_fine, 1e-15)
 
 
 @pytest.mark.parametrize("steps", range(1, 7))
@@ -56,10 +55,10 @@ def test_forward_samples_are_the_golden_ones(stored):
     ):
         level = torch.full((2,), int(index))
         mask = diffusion.forward_sample(fine, coarse, level, noise)
-        np.testing.assert_array_equal(mask.numpy(), expected)
+        golden.check("process: forward samples", mask, expected)
     mixed = torch.from_numpy(stored["q_sample_mixed_t"])
     mask = diffusion.forward_sample(fine, coarse, mixed, noise)
-    np.testing.assert_array_equal(mask.numpy(), stored["q_sample_mixed_out"])
+    golden.check("process: forward samples", mask, stored["q_sample_mixed_out"])
 
 
 def test_single_steps_are_the_golden_ones(stored):
@@ -77,10 +76,9 @@ def test_single_steps_are_the_golden_ones(stored):
             ends_fine=False,
             fine_probability=golden.as_float(stored["p_fine_in"]),
         )
-        np.testing.assert_allclose(
-            step.fine_probability, stored["p_fine_out"][index], rtol=0, atol=TOLERANCE
-        )
-        np.testing.assert_array_equal(step.mask, stored["p_x_out"][index])
+        fine, mask = stored["p_fine_out"][index], stored["p_x_out"][index]
+        golden.check("process: steps, fine", step.fine_probability, fine, TOLERANCE)
+        golden.check("process: steps, masks", step.mask, mask)
 
 
 @pytest.mark.parametrize(
@@ -103,16 +101,15 @@ def test_toy_runs_are_the_golden_ones(stored, run):
         )
     )
     for k, step in enumerate(steps):
-        np.testing.assert_array_equal(step.mask_in, stored[f"{run}_m_in"][k])
+        golden.check("process: toy runs, masks", step.mask_in, stored[f"{run}_m_in"][k])
         for name, value in (("logits", step.logits), ("fine", step.fine_probability)):
-            np.testing.assert_allclose(
-                value, stored[f"{run}_{name}"][k], rtol=0, atol=TOLERANCE
-            )
+            expected = stored[f"{run}_{name}"][k]
+            golden.check(f"process: toy runs, {name}", value, expected, TOLERANCE)
     final = steps[-1].mask if is_sampled else steps[-1].probability
-    np.testing.assert_allclose(final, stored[f"{run}_final"], rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(
-        steps[-1].fine_probability, stored[f"{run}_final_fine"], rtol=0, atol=TOLERANCE
-    )
+    golden.check("process: toy runs, end", final, stored[f"{run}_final"], TOLERANCE)
+    final = steps[-1].fine_probability
+    expected = stored[f"{run}_final_fine"]
+    golden.check("process: toy runs, fine", final, expected, TOLERANCE)
 
 
 @pytest.mark.parametrize("steps", range(1, 7))
@@ -128,7 +125,7 @@ def test_fewer_steps_end_at_the_confidence(stored, steps):
         )
     )
     for step, expected in zip(run, stored[f"sub_K{steps}_fine"], strict=True):
-        np.testing.assert_allclose(step.fine_probability, expected, rtol=0, atol=1e-6)
+        golden.check("process: fewer steps", step.fine_probability, expected, 1e-6)
     confidence = 2 * (torch.sigmoid(logits) - 0.5).abs()
     torch.testing.assert_close(run[-1].fine_probability, confidence, atol=1e-6, rtol=0)
 

@@ -8,6 +8,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from napari_segrefiner import metrics
+from tests import golden
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "metrics.npz", allow_pickle=False)
 
@@ -69,11 +70,10 @@ LABELS = {
 def test_metric_of_two_masks_equals_its_reference(name):
     function, tolerance = BINARY[name]
     compared = 0
-    for case, truth, mask, values in binary_cases():
+    for _, truth, mask, values in binary_cases():
         if math.isfinite(values[name]):
-            assert function(truth, mask) == pytest.approx(
-                values[name], abs=tolerance
-            ), case
+            found = function(truth, mask)
+            golden.check(f"metrics: {name}", found, values[name], tolerance)
             compared += 1
     assert compared >= 19
 
@@ -81,12 +81,11 @@ def test_metric_of_two_masks_equals_its_reference(name):
 @pytest.mark.parametrize("name", LABELS)
 def test_metric_of_two_label_images_equals_its_reference(name):
     compared = 0
-    for case, truth, labels, values in label_cases():
+    for _, truth, labels, values in label_cases():
         if not (truth.any() and labels.any()) or not math.isfinite(values[name]):
             continue
-        assert LABELS[name](truth, labels) == pytest.approx(values[name], abs=1e-9), (
-            case
-        )
+        found = LABELS[name](truth, labels)
+        golden.check(f"metrics: {name}", found, values[name], 1e-9)
         compared += 1
     assert compared >= 17
 

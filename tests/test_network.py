@@ -22,10 +22,10 @@ def shapes_of(config: NetworkConfig) -> dict[str, list[int]]:
     return {name: list(shape) for name, shape in network.named_shapes()}
 
 
-def assert_close(result: torch.Tensor, expected: np.ndarray) -> None:
-    difference = np.abs(result.numpy() - expected)
-    assert difference.max() <= MAX_ABS
-    assert difference.mean() <= MEAN_ABS
+def check(what: str, result: torch.Tensor, expected: np.ndarray) -> None:
+    golden.check(f"unet_forward: {what}", result, expected, MAX_ABS)
+    mean = np.abs(result.numpy() - expected).mean()
+    golden.check(f"unet_forward: {what}, mean", mean, 0, MEAN_ABS)
 
 
 @pytest.fixture(scope="module")
@@ -61,37 +61,79 @@ def test_formula_weights_are_the_stored_ones(stored):
         stored["formula_names"], stored["formula_first8"], strict=True
     ):
         first = golden.formula_weight(str(name), tuple(tensors[str(name)])).ravel()[:8]
-        np.testing.assert_array_equal(first, expected[: len(first)])
+        golden.check("unet_forward: weights", first, expected[: len(first)])
 
 
 @torch.inference_mode()
 def test_reduced_network_gives_the_golden_logits(stored, reduced):
     x = torch.from_numpy(stored["input_small"])
     for index, expected in zip(stored["small_t"], stored["small_out"], strict=True):
-        assert_close(reduced(x, torch.full((2,), int(index))), expected)
+        check("reduced", reduced(x, torch.full((2,), int(index))), expected)
 
 
 @torch.inference_mode()
 def test_one_batch_may_hold_different_steps(stored, reduced):
     x = torch.from_numpy(stored["input_small"])
     index = torch.from_numpy(stored["small_mixed_t"])
-    assert_close(reduced(x, index), stored["small_mixed_out"])
+    check("reduced", reduced(x, index), stored["small_mixed_out"])
 
 
 @torch.inference_mode()
 def test_sides_may_differ(stored, reduced):
     x = torch.from_numpy(stored["input_small_rect"])
     index = torch.from_numpy(stored["small_rect_t"])
-    assert_close(reduced(x, index), stored["small_rect_out"])
+    check("reduced", reduced(x, index), stored["small_rect_out"])
+
+
+@pytest.fixture(scope="module")
+def published() -> DenoisingUNet:
+    return golden.formula_network(NetworkConfig())
 
 
 @pytest.mark.slow
 @torch.inference_mode()
-def test_published_network_gives_the_golden_logits(stored):
-    network = golden.formula_network(NetworkConfig())
+def test_published_network_gives_the_golden_logits(stored, published):
     x = torch.from_numpy(stored["input_64"])
     for index, expected in zip(stored["full_64_t"], stored["full_64_out"], strict=True):
-        assert_close(network(x, torch.tensor([int(index)]))[0], expected)
+        check("128 channels", published(x, torch.tensor([int(index)]))[0], expected)
+
+
+@pytest.mark.slow
+@torch.inference_mode()
+def test_published_network_gives_the_golden_logits_on_its_own_grid(stored, published):
+    x = golden.unet_input(256)
+    index = torch.from_numpy(stored["full_256_t"])
+    logits = published(x, index)
+    check("128 channels, 256", logits[..., ::8, ::8], stored["full_256_out_sub8"])
+    found = [logits.mean(), logits.std(), logits.min(), logits.max()]
+    expected = stored["full_256_mean_std_min_max"]
+    golden.check("unet_forward: 128 channels, 256, moments", found, expected, MAX_ABS)
+
+
+@pytest.mark.slow
+@torch.inference_mode()
+def test_blocks_of_the_published_network_give_the_golden_moments(stored, published):
+    found: dict[str, list[float]] = {}
+
+    def keep(name: str, values: torch.Tensor) -> None:
+        found[name] = [
+            float(v) for v in (values.mean(), values.std(), values.abs().max())
+        ]
+
+    names = [str(name) for name in stored["full_64_t3_block_names"]]
+    hooks = [
+        published.get_submodule(name).register_forward_hook(
+            lambda module, given, values, name=name: keep(name, values)
+        )
+        for name in names
+    ]
+    published(torch.from_numpy(stored["input_64"]), torch.tensor([3]))
+    for hook in hooks:
+        hook.remove()
+    expected = stored["full_64_t3_block_mean_std_absmax"]
+    golden.check(
+        "unet_forward: 128 channels, blocks", [found[n] for n in names], expected, 1e-3
+    )
 
 
 def test_sides_that_do_not_fit_are_refused(small):

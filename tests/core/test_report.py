@@ -17,7 +17,7 @@ def test_uncertainty_has_the_golden_values(case: str) -> None:
     got = measure_uncertainty(
         data[f"unc_{case}_coarse"].astype(bool), probability >= 0.5, probability
     )
-    np.testing.assert_allclose(got, data[f"unc_{case}_result"], rtol=0, atol=1e-12)
+    golden.check("process: uncertainty", got, data[f"unc_{case}_result"], 1e-12)
 
 
 def test_a_decided_object_is_certain_and_an_even_one_is_not() -> None:

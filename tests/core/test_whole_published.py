@@ -62,18 +62,19 @@ def test_the_global_steps_see_the_published_inputs(coffee: Golden) -> None:
     mask = coffee["coarse_mask"] > 0
     draft = draft_of(np.zeros((256, 256), np.float32), mask, 256)
     seen = mask_on_grid(mask, draft.crop)
-    np.testing.assert_array_equal(seen, coffee["global_mask_in"] > 0)
+    golden.check("global_local_coffee: input mask", seen, coffee["global_mask_in"] > 0)
     picture = open_picture(coffee["image"], mask.shape)
     shown = torch.from_numpy(to_grid(picture.read, draft.crop))[None]
     image = normalise(shown, "imagenet")[0, :, ::4, ::4].numpy()
-    np.testing.assert_allclose(image, coffee["global_image_sub4"], atol=2e-6)
+    expected = coffee["global_image_sub4"]
+    golden.check("global_local_coffee: input image", image, expected, 2e-6)
 
 
 def test_the_global_mask_is_enlarged_as_published(coffee: Golden) -> None:
     draft = draft_of(coffee["global_fine"], coffee["coarse_mask"] > 0, 256)
     enlarged = from_grid(coffee["global_prob"], draft.crop) >= 0.5
     expected = unpack(coffee["global_mask_full"], 400, 600)
-    np.testing.assert_array_equal(enlarged, expected)
+    golden.check("global_local_coffee: enlarged mask", enlarged, expected)
 
 
 def test_stored_fine_probabilities_give_the_published_patches(coffee: Golden) -> None:
@@ -81,11 +82,13 @@ def test_stored_fine_probabilities_give_the_published_patches(coffee: Golden) ->
     points, scores = uncertain_cells(fine, shape)
     assert len(points) == coffee["n_points"] == len(scores)
     boxes = patch_boxes(points, shape, 256)
-    assert to_xy(boxes.tolist()) == coffee["boxes_before_nms"].tolist()
+    expected = coffee["boxes_before_nms"]
+    golden.check("global_local_coffee: boxes", to_xy(boxes.tolist()), expected)
     draft = draft_of(fine, unpack(coffee["global_mask_full"], *shape), 256)
     (planned,) = PublishedWindows(256).rounds(draft)
     found = to_xy(window.box for window in planned.windows)
-    assert found == coffee["boxes_after_content_test"].tolist()
+    expected = coffee["boxes_after_content_test"]
+    golden.check("global_local_coffee: chosen boxes", found, expected)
 
 
 @pytest.mark.parametrize("shape", [(300, 500), (64, 64), (777, 400)])
@@ -95,14 +98,17 @@ def test_patches_of_other_sizes_are_the_published_ones(
     height, width = shape
     name = f"nms2_{height}x{width}"
     points, _ = uncertain_cells(coffee["nms2_fine"], shape)
-    np.testing.assert_array_equal(points[:, ::-1], coffee[f"{name}_centres_xy"])
+    expected = coffee[f"{name}_centres_xy"]
+    golden.check("global_local_coffee: centres", points[:, ::-1], expected)
     boxes = patch_boxes(points, shape, 64)
-    assert to_xy(boxes.tolist()) == coffee[f"{name}_boxes_before"].tolist()
+    expected = coffee[f"{name}_boxes_before"]
+    golden.check("global_local_coffee: boxes", to_xy(boxes.tolist()), expected)
     mask = np.zeros(shape, bool)
     mask[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = True
     (planned,) = PublishedWindows(64).rounds(draft_of(coffee["nms2_fine"], mask, 64))
     found = to_xy(window.box for window in planned.windows)
-    assert found == coffee[f"{name}_boxes_content"].tolist()
+    expected = coffee[f"{name}_boxes_content"]
+    golden.check("global_local_coffee: chosen boxes", found, expected)
 
 
 class Watched:
@@ -127,9 +133,10 @@ def reduced_refiner() -> Refiner:
 
 def check_end(coffee: Golden, boxes: Any, mask: Array) -> None:
     """Compare patches and the final mask with the golden ones."""
-    assert to_xy(boxes) == coffee["boxes_after_content_test"].tolist()
+    expected = coffee["boxes_after_content_test"]
+    golden.check("global_local_coffee: chosen boxes", to_xy(boxes), expected)
     off = mask != unpack(coffee["final_mask"], 400, 600)
-    assert off.mean() <= 2e-3
+    golden.check("global_local_coffee: share of the final mask", off.mean(), 0, 2e-3)
 
 
 def test_the_local_step_gives_the_published_mask(coffee: Golden) -> None:
@@ -148,7 +155,8 @@ def test_the_local_step_gives_the_published_mask(coffee: Golden) -> None:
     boxes = planned.boxes
     order = sorted(range(len(boxes)), key=lambda k: boxes[k][:2])
     local = np.concatenate([step.probability[:, 0].numpy() for step in watched.ends])
-    np.testing.assert_allclose(local, coffee["local_prob"][order], atol=2e-3)
+    expected = coffee["local_prob"][order]
+    golden.check("global_local_coffee: local probability", local, expected, 2e-3)
     check_end(coffee, boxes, draft.mask)
 
 
@@ -168,9 +176,10 @@ def test_the_whole_chain_gives_the_published_mask(coffee: Golden) -> None:
     assert indices == coffee["steps_global"].tolist()
     whole = watched.ends[0]
     probability = whole.probability[0, 0].numpy()
-    np.testing.assert_allclose(probability, coffee["global_prob"], atol=2e-3)
+    expected = coffee["global_prob"]
+    golden.check("global_local_coffee: global probability", probability, expected, 2e-3)
     fine = whole.fine_probability[0, 0].numpy()
-    np.testing.assert_allclose(fine, coffee["global_fine"], atol=1e-3)
+    golden.check("global_local_coffee: global fine", fine, coffee["global_fine"], 1e-3)
     # Answers to patches are not compared: a pixel of the global mask that tips over is
     # enough for random weights to answer otherwise.
     check_end(coffee, boxes, result.labels)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 
 from napari_segrefiner.training.losses import losses, mask_iou, texture
+from tests import golden
 
-DATA = Path(__file__).parents[1] / "data" / "losses.npz"
+Golden = dict[str, np.ndarray[Any, Any]]
 
 
 @pytest.fixture(scope="module")
-def golden() -> dict[str, npt.NDArray[np.float32]]:
-    with np.load(DATA) as stored:
-        return dict(stored)
+def stored() -> Golden:
+    return golden.load("losses")
 
 
 @pytest.mark.parametrize(
-    ("part", "stored", "gradient"),
+    ("part", "name", "gradient"),
     [
         ("bce", "bce", "grad_bce"),
         ("texture", "texture_x5", "grad_texture_x5"),
@@ -29,34 +28,28 @@ def golden() -> dict[str, npt.NDArray[np.float32]]:
     ],
 )
 def test_loss_and_gradient_equal_the_published_code(
-    golden: dict[str, npt.NDArray[np.float32]], part: str, stored: str, gradient: str
+    stored: Golden, part: str, name: str, gradient: str
 ) -> None:
-    logits = torch.from_numpy(golden["logits"]).requires_grad_()
-    fine = torch.from_numpy(golden["target"]).float()
+    logits = torch.from_numpy(stored["logits"]).requires_grad_()
+    fine = torch.from_numpy(stored["target"]).float()
     value = getattr(losses(logits, fine), part)
-    assert value.item() == pytest.approx(float(golden[stored]), rel=1e-5)
+    golden.check("losses: values, relative", value.item() / stored[name], 1, 1e-5)
     value.backward()
     assert logits.grad is not None
-    np.testing.assert_allclose(logits.grad.numpy(), golden[gradient], rtol=0, atol=1e-8)
+    golden.check("losses: gradients", logits.grad, stored[gradient], 1e-8)
 
 
-def test_texture_equals_the_published_filter(
-    golden: dict[str, npt.NDArray[np.float32]],
-) -> None:
-    target = torch.from_numpy(golden["target"]).float()
-    soft = torch.from_numpy(golden["logits"]).sigmoid()
-    np.testing.assert_allclose(texture(target), golden["sobel_target"], atol=1e-6)
-    np.testing.assert_allclose(texture(soft), golden["sobel_sigmoid"], atol=1e-6)
+def test_texture_equals_the_published_filter(stored: Golden) -> None:
+    target = torch.from_numpy(stored["target"]).float()
+    soft = torch.from_numpy(stored["logits"]).sigmoid()
+    golden.check("losses: texture", texture(target), stored["sobel_target"], 1e-6)
+    golden.check("losses: texture", texture(soft), stored["sobel_sigmoid"], 1e-6)
 
 
-def test_logged_iou_equals_the_published_code(
-    golden: dict[str, npt.NDArray[np.float32]],
-) -> None:
-    predicted = torch.from_numpy(golden["logits"]) >= 0
-    fine = torch.from_numpy(golden["target"]) > 0
-    np.testing.assert_allclose(
-        mask_iou(predicted, fine), golden["iou"][:, 0], rtol=1e-5
-    )
+def test_logged_iou_equals_the_published_code(stored: Golden) -> None:
+    predicted = torch.from_numpy(stored["logits"]) >= 0
+    fine = torch.from_numpy(stored["target"]) > 0
+    golden.check("losses: iou", mask_iou(predicted, fine), stored["iou"][:, 0], 1e-5)
 
 
 def test_perfect_logits_cost_nothing_and_inverted_ones_a_lot() -> None:

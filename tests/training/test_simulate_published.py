@@ -17,6 +17,7 @@ from napari_segrefiner.training.simulate_published import (
     simulate_published,
     trace_contours,
 )
+from tests import golden
 
 Mask = npt.NDArray[np.bool_]
 
@@ -69,10 +70,10 @@ def _iou(first: Mask, second: Mask) -> float:
 
 
 def _check_statistics(data_folder: Path, name: str, n: int) -> None:
-    golden = json.loads((data_folder / "simulator.json").read_text())["results"][name]
+    stored = json.loads((data_folder / "simulator.json").read_text())["results"][name]
     fine = SHAPES[name]()
-    assert fine.shape == tuple(golden["shape"])
-    assert int(fine.sum()) == golden["area"]
+    assert fine.shape == tuple(stored["shape"])
+    assert int(fine.sum()) == stored["area"]
     rng = np.random.default_rng(1)
     drawn: dict[str, list[float]] = {
         "iou_with_truth": [],
@@ -85,11 +86,12 @@ def _check_statistics(data_folder: Path, name: str, n: int) -> None:
         drawn["iou_after_polygon_stage"].append(_iou(made.thinned, fine))
         drawn["area_ratio"].append(made.mask.sum() / fine.sum())
     for key, values in drawn.items():
-        reference = golden[key]
-        variance = np.var(values) / n + reference["std"] ** 2 / golden["draws"]
-        assert abs(np.mean(values) - reference["mean"]) <= 4 * np.sqrt(variance), key
+        reference = stored[key]
+        variance = np.var(values) / n + reference["std"] ** 2 / stored["draws"]
+        errors = (np.mean(values) - reference["mean"]) / np.sqrt(variance)
+        golden.check(f"simulator: mean {key}, standard errors", errors, 0, 4)
         if n >= 500 and key != "area_ratio":  # its two heaps make quartiles jump
-            tolerance = 0.02 if golden["area"] >= 1500 else 0.05
+            tolerance = 0.02 if stored["area"] >= 1500 else 0.05
             for share in (25, 50, 75):
                 found = np.percentile(values, share)
                 assert abs(found - reference[f"q{share}"]) <= tolerance, (key, share)
