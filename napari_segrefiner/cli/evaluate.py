@@ -131,6 +131,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(msg)
     _complain(left_out)
     print(format_table(images))
+    if left_out:
+        n = sum(map(len, images.values()))
+        print(f"{n} pictures scored; left out as told above: {len(left_out)}.")
     if arguments.json is not None:
         content = as_json(images, left_out)
         held = {"intervals": intervals_json(intervals(images))}

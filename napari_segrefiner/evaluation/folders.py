@@ -184,10 +184,20 @@ def load(files: LabelFiles, more: MoreLayers | None = None) -> Loaded:
             sizes = [" x ".join(map(str, a.shape)) for a in (truth, labels)]
             msg = f"The truth is {sizes[0]} but {name} is {sizes[1]}."
             raise InputError(msg)
+    if all(_is_mask(labels) for labels in layers.values()):
+        # One object in each, whether it is written as 1 or as 255.
+        layers = {name: labels.astype(bool) for name, labels in layers.items()}
+        truth = truth.astype(bool) if _is_mask(truth) else truth
     image = read_image(files.image) if files.image else None
     if more is not None and image is not None:
         layers |= more(files.set_name, image, layers[COARSE])
     return Loaded(truth, layers, image)
+
+
+def _is_mask(labels: npt.NDArray[Any]) -> bool:
+    """Whether it can be a mask of one object: 0 and 1, 0 and 255, or nothing."""
+    largest = int(labels.max(initial=0))
+    return largest <= 1 or (largest == 255 and bool(np.isin(labels, (0, 255)).all()))
 
 
 def score_files(

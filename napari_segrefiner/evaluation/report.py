@@ -162,20 +162,12 @@ def _table(report: Report) -> str:
     head = "".join(f"<th>{escape(text)}</th>" for text in COLUMNS.values())
     rows = []
     for k, (name, group) in enumerate(groups):
-        best = {
-            metric: (min if metric in LESS_IS_BETTER else max)(
-                (t[metric].value for t in group.values() if metric in t), default=0
-            )
-            for metric in COLUMNS
-        }
         for layer, metrics in group.items():
             cells = "".join(
                 _cell(
                     metrics.get(metric),
                     report.intervals.get(layer, {}).get(metric) if k == 0 else None,
-                    is_best=len(group) > 1
-                    and metric in metrics
-                    and metrics[metric].value == best[metric],
+                    is_best=_is_best(group, layer, metric),
                 )
                 for metric in COLUMNS
             )
@@ -189,6 +181,14 @@ def _table(report: Report) -> str:
         '<div class="wide"><table><thead><tr><th></th><th></th><th>n</th>'
         f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _is_best(group: Totals, layer: str, metric: str) -> bool:
+    """Whether a layer has the best value, and not all have it."""
+    values = [t[metric].value for t in group.values() if metric in t]
+    best = (min if metric in LESS_IS_BETTER else max)(values, default=0.0)
+    total = group[layer].get(metric)
+    return total is not None and total.value == best and len(set(values)) > 1
 
 
 def _cell(

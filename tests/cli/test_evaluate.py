@@ -106,9 +106,28 @@ def test_masks_of_0_and_255_match_masks_of_0_and_1(folders):
         write_labels(folders / "truth" / f"{stem}.png", mask.astype(np.uint8), True)
         coarse = (255 * mask).astype(np.uint8)
         write_labels(folders / "coarse" / f"{stem}.tif", coarse, True)
+        refined = np.where(mask, 1, 0).astype(np.uint8)
+        write_labels(folders / "refined" / f"{stem}.npy", refined, True)
+    for pairing in ("auto", "id", "overlap"):
+        path = folders / f"{pairing}.json"
+        words = ["--refined", folders / "refined", "--pair", pairing, "--json", path]
+        assert evaluate(folders, *words) == 0
+        for layer in ("coarse", "refined"):
+            assert totals(path)["totals"][layer]["iou"] == {"value": 1.0, "n": 2}
+
+
+def test_an_object_that_is_called_255_keeps_its_name(folders):
+    for name, stems in (("truth", "b.png"), ("coarse", "b.tif"), ("refined", "b.npy")):
+        (folders / name / stems).unlink()
+    labels = np.where(picture(0) == 1, 255, picture(0))
+    write_labels(folders / "coarse" / "a.tif", labels, True)
+    alone = np.where(labels == 255, 255, 0).astype(np.uint8)
+    write_labels(folders / "refined" / "a.npy", alone, True)
     path = folders / "scores.json"
-    assert evaluate(folders, "--json", path) == 0
-    assert totals(path)["totals"]["coarse"]["iou"] == {"value": 1.0, "n": 2}
+    words = ["--refined", folders / "refined", "--pair", "overlap", "--json", path]
+    assert evaluate(folders, *words) == 0
+    objects = totals(path)["images"][0]["objects"]
+    assert [one["refined"]["iou"] for one in objects] == [1, 0, 0]
 
 
 def test_pairing_by_id_scores_equal_numbers_only(folders):
