@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_segrefiner.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -109,12 +107,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError(msg)
 
     from napari_segrefiner.evaluation.folders import find_files
-    from napari_segrefiner.evaluation.intervals import intervals, intervals_of_mean
-    from napari_segrefiner.evaluation.tables import (
-        as_json,
-        format_table,
-        intervals_json,
-    )
+    from napari_segrefiner.evaluation.outputs import scores_json
+    from napari_segrefiner.evaluation.tables import format_table
     from napari_segrefiner.io.atomic import check_destination, write_text
 
     more = _more_layers(arguments)
@@ -135,12 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
         n = sum(map(len, images.values()))
         print(f"{n} pictures scored; left out as told above: {len(left_out)}.")
     if arguments.json is not None:
-        content = as_json(images, left_out)
-        held = {"intervals": intervals_json(intervals(images))}
-        if len(images) > 1:
-            held["intervals_of_mean"] = intervals_json(intervals_of_mean(images))
-        last = {"images": content.pop("images")}
-        text = json.dumps({**content, **held, **last}, indent=1) + "\n"
+        text = scores_json(images, left_out)
         write_text(arguments.json, text, overwrite=arguments.overwrite)
     if arguments.html is not None:
         page = _page(images, left_out, sources, more)
@@ -268,54 +257,16 @@ def _page(
     sources: dict[str, LabelFiles],
     more: MoreLayers | None,
 ) -> str:
-    """The report about the first refined layer."""
-    from napari_segrefiner.evaluation.examples import pick
-    from napari_segrefiner.evaluation.intervals import intervals
-    from napari_segrefiner.evaluation.report import Report, render
-    from napari_segrefiner.evaluation.scores import COARSE
+    """The report, its pictures cut out of the files, which are read again."""
+    from napari_segrefiner.evaluation.folders import load
+    from napari_segrefiner.evaluation.outputs import cut_example, page
 
-    pooled = [image for group in images.values() for image in group]
-    layer = next((name for name in pooled[0].layers if name != COARSE), COARSE)
-    chosen = pick(pooled, layer)
-    drawn = {
-        group: [
-            _example(pooled[one.image].name, one, layer, sources, more)
-            for one in picked
-        ]
-        for group, picked in chosen.items()
-    }
-    title = "Segmentation scores" if layer == COARSE else "Before and after refinement"
-    return render(Report(title, images, layer, drawn, intervals(images), left_out))
+    def example(name: str, layer: str, picked: Picked) -> Example:
+        files = sources[name]
+        found = load(files, more if layer not in files.layers else None)
+        return cut_example(found, files.name, name, layer, picked)
 
-
-def _example(
-    name: str,
-    picked: Picked,
-    layer: str,
-    sources: dict[str, LabelFiles],
-    more: MoreLayers | None,
-) -> Example:
-    """Read a picture again and cut the object out."""
-    from napari_segrefiner.evaluation.examples import cut_out
-    from napari_segrefiner.evaluation.folders import load, plane_name
-    from napari_segrefiner.evaluation.scores import COARSE
-    from napari_segrefiner.io.stacks import planes
-
-    files = sources[name]
-    found = load(files, more if layer not in files.layers else None)
-    blank = np.broadcast_to(np.uint8(0), found.truth.shape)
-    image = blank if found.image is None else found.image
-    plane = next(
-        p for p in planes(image, found.truth) if plane_name(files, p.index) == name
-    )
-    return cut_out(
-        name,
-        picked,
-        None if found.image is None else plane.image,
-        plane.labels,
-        found.layers[COARSE][plane.index],
-        found.layers[layer][plane.index],
-    )
+    return page(images, left_out, example)
 
 
 def _complain(left_out: Sequence[LeftOut]) -> None:

@@ -221,27 +221,38 @@ def score_files(
     """
     try:
         found = load(files, more)
-        pairs = _pair(found, pairing)
+        yield from score_loaded(files.name, found, pairing)
     except InputError as error:
         yield LeftOut(files.name, str(error))
-        return
+
+
+def score_loaded(
+    name: str, found: Loaded, pairing: Pairing = "auto"
+) -> Iterator[ImageScores | LeftOut]:
+    """Score arrays; see :func:`score_files`.
+
+    Raises
+    ------
+    InputError
+        If the truth holds no object.
+    """
+    pairs = _pair(found, pairing)
     if len(pairs.surplus):
         named = ", ".join(map(str, pairs.surplus[:10].tolist()))
         more_ids = ", ..." if len(pairs.surplus) > 10 else ""
         reason = f"Coarse labels without truth: {named}{more_ids}."
-        yield LeftOut(files.name, reason)
+        yield LeftOut(name, reason)
     truth = found.truth
     for index in np.ndindex(truth.shape[:-2]):
         if truth.ndim == 2 or truth[index].any():
             own = _pairs_in(pairs, truth[index]) if index else pairs
             planes = {key: labels[index] for key, labels in found.layers.items()}
-            name = plane_name(files, index)
-            yield score_image(name, truth[index], planes, own)
+            yield score_image(plane_name(name, index), truth[index], planes, own)
 
 
-def plane_name(files: LabelFiles, index: tuple[int, ...]) -> str:
+def plane_name(name: str, index: tuple[int, ...]) -> str:
     """What a plane is called in reports."""
-    return files.name + "".join(f"[{i}]" for i in index)
+    return name + "".join(f"[{i}]" for i in index)
 
 
 def _pair(found: Loaded, pairing: Pairing) -> Pairs:
