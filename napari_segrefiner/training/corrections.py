@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.core.device import choose_device, translated_errors
-from napari_segrefiner.core.refiner import refine
+from napari_segrefiner.core.events import RunDone
+from napari_segrefiner.core.refiner import Refiner
 from napari_segrefiner.errors import CollapseError, InputError, OptionError
 from napari_segrefiner.models.checkpoint import Model
 from napari_segrefiner.options import RefineOptions
@@ -33,6 +34,7 @@ from napari_segrefiner.training.events import (
     LearningEvent,
     LearningProgress,
     LearningStarted,
+    LearningTest,
 )
 from napari_segrefiner.training.learner import Learner, rate_at
 from napari_segrefiner.training.samples import SampleOptions, Samples
@@ -96,7 +98,7 @@ def learn(
 
     Yields
     ------
-    LearningStarted, then LearningProgress, at last LearningDone
+    LearningStarted, then LearningTest and LearningProgress, at last LearningDone
         Closing the generator stops; nothing is written anywhere.
 
     Raises
@@ -158,7 +160,7 @@ class _Lesson:
             raise InputError(message)
         yield LearningStarted(len(self.subjects), n_held, len(parts))
         held = [subject for part in parts for subject in part]
-        before = self._refined(self.model, held)
+        before = yield from self._refined(self.model, held)
         general = self._general_windows()
         general_before = self._general(self.model, general)
 
@@ -171,7 +173,7 @@ class _Lesson:
             learnt = yield from self._teach(
                 chosen, seconds, share, number / n_rounds, 1 / n_rounds
             )
-            after |= self._refined(learnt, part)
+            after |= yield from self._refined(learnt, part)
         if is_folded:
             learnt = yield from self._teach(
                 self.subjects, seconds, share, len(parts) / n_rounds, 1 / n_rounds
@@ -274,7 +276,7 @@ class _Lesson:
 
     def _refined(
         self, model: Model, subjects: Collection[Subject]
-    ) -> dict[Subject, float]:
+    ) -> Generator[LearningEvent, None, dict[Subject, float]]:
         """IoU with its correction of each object, refined by `model`."""
         found = {}
         for number, one in enumerate(self.corrections):
@@ -282,9 +284,12 @@ class _Lesson:
             if not ids:
                 continue
             options = dataclasses.replace(self.options, ids=ids)
-            result = refine(one.image, one.coarse, model=model, options=options)
+            for event in Refiner(model, options).steps(one.image, one.coarse):
+                yield LearningTest()
+                if isinstance(event, RunDone):
+                    refined = event.result.labels
             for label in ids:
-                found[Subject(number, label)] = _iou(result.labels, one.fine, label)
+                found[Subject(number, label)] = _iou(refined, one.fine, label)
         return found
 
     def _coarse_iou(self, subject: Subject) -> float:

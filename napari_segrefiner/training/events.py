@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+#: Name of the mean over sets among the scores.
+MEAN = "mean"
+
 
 @dataclass(frozen=True)
 class TrainStarted:
@@ -80,7 +83,7 @@ class SetScore:
 
 @dataclass(frozen=True)
 class Validated:
-    """A validation is done; the last score, named ``mean``, is the mean over sets.
+    """A validation is done; the last score, named MEAN, is the mean over sets.
 
     ``is_best``: it is the model that is kept, for now. At iteration 0 the model that
     the run starts from is scored. Without validation data there are no scores.
@@ -150,6 +153,11 @@ class LearningProgress:
 
 
 @dataclass(frozen=True)
+class LearningTest:
+    """A step of the tests before and after; there are many, so stopping is quick."""
+
+
+@dataclass(frozen=True)
 class HeldBack:
     """An object that was not learnt from: IoU with its correction.
 
@@ -196,5 +204,5 @@ class LearningDone:
         return sum(one.after for one in self.held_back) / len(self.held_back)
 
 
-LearningEvent = LearningStarted | LearningProgress | LearningDone
+LearningEvent = LearningStarted | LearningProgress | LearningTest | LearningDone
 Event = TrainStarted | Progress | Validated | Saved | TrainDone | Stopped
