@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,15 @@ from napari_segrefiner.plugin.engine import Added, Engine
 from napari_segrefiner.plugin.findings import count, count_modes, finding, merge
 from napari_segrefiner.plugin.frames import Frame, History
 from napari_segrefiner.plugin.layers import is_labels, is_listed, unwrap
+from napari_segrefiner.plugin.marks import Marks, Part
 from napari_segrefiner.plugin.planes import array_shape
 from napari_segrefiner.plugin.preview import Preview
 from napari_segrefiner.plugin.results import Results, write_features, write_record
 from napari_segrefiner.plugin.review import Review, Told
-from napari_segrefiner.plugin.run import Run, plan_run
+from napari_segrefiner.plugin.run import Run, plan_others, plan_run
 from napari_segrefiner.plugin.stroke import StrokeWatch
-from napari_segrefiner.plugin.view import Tone, View
+from napari_segrefiner.plugin.teacher import Teacher
+from napari_segrefiner.plugin.view import Choices, Tone, View
 from napari_segrefiner.plugin.windows_layer import WindowsLayer
 from napari_segrefiner.plugin.worker import (
     Failed,
@@ -65,22 +68,26 @@ class Controller:
         self._runner = runner
         self._run: Run | None = None
         self._warming: tuple[str, RefineOptions] | None = None
-        self._added: Added | None = None
-        self._waiting: deque[tuple[Labels, int]] = deque()
+        # What to say once a new model is loaded, or "Ready." would be all that is seen.
+        self._news: tuple[str, str, Tone] | None = None
+        self._waiting: deque[tuple[Labels, int | None]] = deque()
         self._is_closed = False
         self.history = History()
         self.preview = Preview(viewer)
         self.windows = WindowsLayer(viewer)
         self.results = Results(viewer)
-        self.review = Review(viewer, self.results)
+        # Not a bound method of the view: it would keep the widget alive.
+        self.marks = Marks(viewer, lambda: self._view.count_soon())
+        self.review = Review(viewer, self.results, self.marks)
+        self.teacher = Teacher(view, engine, runner, self.marks, self._on_taught)
         viewer.layers.events.removed.connect(self._on_removed)
 
     # ---- what the buttons and keys do
 
     @property
     def is_running(self) -> bool:
-        """Whether a run is at work."""
-        return self._run is not None
+        """Whether a run is at work, or a model learns."""
+        return self._run is not None or self.teacher.is_teaching
 
     def warm(self) -> None:
         """Load the chosen model in the background."""
@@ -93,7 +100,7 @@ class Controller:
         if self._warming == (choices.model, wanted):
             return
         self._warming = (choices.model, wanted)
-        if self._run is None:
+        if not self.is_running:
             self._view.show_message(messages.LOADING, "busy")
         self._runner.start(
             lambda _: warm_model(self._engine, choices.model, wanted),
@@ -110,10 +117,34 @@ class Controller:
 
     def refine(self) -> None:
         """Refine all objects of the chosen labels."""
-        if self._run is not None:
+        if self.is_running:
             self._view.show_message(messages.BUSY, "notice")
             return
         self._start(self._view.read().labels, None)
+
+    def refine_others(self) -> None:
+        """Refine the objects of all results that are neither accepted nor edited."""
+        if self.is_running:
+            self._view.show_message(messages.BUSY, "notice")
+            return
+        layers = [
+            layer
+            for layer in self.marks.layers()
+            if any(standing.others for standing in self.marks.standings(layer).values())
+        ]
+        if not layers:
+            self._view.show_message(messages.NO_OTHERS, "notice")
+            return
+        self._waiting.extend((layer, None) for layer in layers)
+        self._start_waiting()
+
+    def learn(self) -> None:
+        """Teach the chosen model what was corrected."""
+        if self.is_running:
+            self._view.show_message(messages.BUSY, "notice")
+            return
+        choices = self._view.read()
+        self.teacher.start(choices.model, choices.options)
 
     def refine_selected(self) -> None:
         """Refine the selected label."""
@@ -136,16 +167,17 @@ class Controller:
 
     def refine_object(self, layer: Labels, label: int) -> None:
         """Refine one object; while another one is at work it waits for its turn."""
-        if self._run is None:
+        if not self.is_running:
             self._start(layer, label)
-        elif self._run.label is None:
+        elif self._run is None or self._run.label is None:
             self._view.show_message(messages.BUSY, "notice")
         elif label != self._run.label and (layer, label) not in self._waiting:
             self._waiting.append((layer, label))
 
     def stop(self) -> None:
-        """Stop the run at its next step."""
+        """Stop the run, or the learning, at its next step."""
         self._waiting.clear()
+        self.teacher.stop()
         run = self._run
         if run is not None and run.handle is not None and not run.has_ended:
             run.is_stopped = True
@@ -155,6 +187,15 @@ class Controller:
     def next_object(self) -> None:
         """Go to the next object that needs a look."""
         self._view.show_message(*self.review.go_to_next(self.operand()))
+
+    def accept_object(self) -> None:
+        """Accept the selected object of a result, or take that back."""
+        self._view.show_message(*self.review.accept(self.operand()))
+
+    def count_corrections(self) -> None:
+        """Show how many objects there are to learn from, and how many others."""
+        if not self._is_closed:
+            self._view.show_counts(*self.marks.count())
 
     def restore_object(self) -> None:
         """Give the object under the cursor, or the selected one, its coarse mask."""
@@ -199,7 +240,9 @@ class Controller:
             if run.stroke is not None:
                 run.stroke.close()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self.teacher.close()
         self.review.close()
+        self.marks.close()
         if is_viewer_alive:
             self.review.show_result()
             self.preview.remove()
@@ -223,9 +266,15 @@ class Controller:
     # ---- a run
 
     def _start(self, source: Labels | None, label: int | None) -> None:
+        choices = self._view.read()
+        self._begin(
+            choices,
+            lambda: plan_run(self._viewer, self.results, choices, source, label),
+        )
+
+    def _begin(self, choices: Choices, plan: Callable[[], Run]) -> None:
         try:
-            choices = self._view.read()
-            run = plan_run(self._viewer, self.results, choices, source, label)
+            run = plan()
         except SegRefinerError as error:
             self._view.show_message(str(error), "notice")
             return
@@ -295,11 +344,17 @@ class Controller:
             self._start_waiting()
 
     def _start_waiting(self) -> None:
-        """Begin with the next object that was asked for meanwhile."""
+        """Begin with what was asked for meanwhile: an object, or a layer's others."""
         layer, label = self._waiting.popleft()
         if not is_listed(self._viewer, layer):
             return
-        self._start(layer, label)
+        if label is not None:
+            self._start(layer, label)
+            return
+        choices = self._view.read()
+        self._begin(
+            choices, lambda: plan_others(self._viewer, self.marks, choices, layer)
+        )
 
     def _write(self, run: Run) -> tuple[str, Tone]:
         """Write the finished planes; returns the sentence to show and its tone."""
@@ -314,18 +369,29 @@ class Controller:
         if all(f.status == "skipped" for f in findings.values()):
             return messages.outcome(count(findings)), "notice"
         before: Told = {}
+        parts = self._parts(run)
         if run.destination is None:
             layer, written = self.results.make(run.source, run.edits)
+            edits = []  # nothing that could be undone
         else:
             layer = run.destination
             before = self.review.told(layer, findings)
-            written = write_undoable(layer, run.edits)
+            edits = run.edits
+            if run.request.others is not None:
+                edits = [
+                    edit.sparing(
+                        run.request.others[edit.plane] - (part.labels or set())
+                    )
+                    for edit, part in zip(edits, parts, strict=True)
+                ]
+            written = write_undoable(layer, edits)
         write_record(layer, run.image.name, run.request.image.channel, run.done)
         mode = run.request.options.mode
         write_features(layer, findings.values(), has_modes=mode != "objects")
         self.review.add(layer, findings)
         if run.destination is not None:
-            self.review.note(layer, run.edits, before)
+            self.review.note(layer, edits, before)
+        self.marks.note(layer, edits, parts, run.image, run.request.image.channel)
         self._bring_forward(run, layer)
         if run.failed:
             return run.failed, "notice"
@@ -345,6 +411,28 @@ class Controller:
             one.label, one.status, one.change, passes, n_left
         )
         return sentence, "done"
+
+    def _parts(self, run: Run) -> list[Part]:
+        """What is going to be written, plane by plane.
+
+        Without others that were accepted or edited during the run.
+        """
+        request = run.request
+        if request.others is None or run.destination is None:
+            return [
+                Part(done.plane, request.chosen(done.plane), done.coarse)
+                for done in run.done
+            ]
+        now = self.marks.standings(run.destination)
+        return [
+            Part(
+                done.plane,
+                request.others[done.plane] & now[done.plane].others
+                if done.plane in now
+                else frozenset(),
+            )
+            for done in run.done
+        ]
 
     def _bring_forward(self, run: Run, layer: Labels) -> None:
         """Show the result instead of its source, unless the user is elsewhere now."""
@@ -370,6 +458,7 @@ class Controller:
             if run.handle is not None:
                 run.handle.cancel()
         self._view.show_review(self.review.has_results)
+        self._view.count_soon()
 
     # ---- the model
 
@@ -381,19 +470,13 @@ class Controller:
         match event:
             case Warmed(facts=facts):
                 self._view.show_facts(facts)
-                added = (
-                    self._added
-                    if self._added and self._added.name == wanted[0]
-                    else None
-                )
-                self._added = None
-                if added is not None:
-                    text = messages.added(added.name, added.notes)
-                    self._view.show_message(text, "notice" if added.notes else "done")
-                elif self._run is None:
+                news, self._news = self._news, None
+                if news is not None and news[0] == wanted[0]:
+                    self._view.show_message(*news[1:])
+                elif not self.is_running:
                     self._view.show_message(messages.READY, "done")
             case Failed(text=text):
-                if self._run is None:
+                if not self.is_running:
                     self._view.show_message(text, "notice")
 
     def _on_added(self, event: WorkerEvent) -> None:
@@ -401,12 +484,22 @@ class Controller:
         if self._is_closed:
             return
         match event:
-            case Added(name=name):
-                # Told once it is loaded, or "Ready." would be all that is seen.
-                self._added = event
+            case Added(name=name, notes=notes):
+                tone: Tone = "notice" if notes else "done"
+                self._news = (name, messages.added(name, notes), tone)
                 self._view.show_model(name)
             case Failed(text=text):
                 self._view.show_message(text, "notice")
+
+    def _on_taught(self, name: str, text: str, tone: Tone) -> None:
+        """A model has learnt: its name, empty if there is none, and what to say."""
+        if self._is_closed:
+            return
+        self._view.show_running(False)
+        self._view.show_message(text, tone)
+        if name:
+            self._news = (name, text, tone)
+            self._view.show_model(name)
 
     def _on_warm_end(self, wanted: tuple[str, RefineOptions]) -> None:
         if wanted == self._warming:

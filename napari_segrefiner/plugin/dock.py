@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 TICK_MS = 66
 #: Milliseconds of rest after which the hidden preview layer is removed.
 REST_MS = 20_000
+#: Milliseconds after which what was painted is counted; strokes come in quick rows.
+COUNT_MS = 200
 #: Pixels beside the text of a combo box in napari's style.
 ROOM_FOR_ARROW = 46
 #: Options with a place of their own, or without a choice to make here.
@@ -96,6 +98,10 @@ class SegRefinerDock(QWidget):
         self._lay_out()
         self._connect()
         self._is_docked = False
+        self.count_timer = QTimer(self)
+        self.count_timer.setInterval(COUNT_MS)
+        self.count_timer.setSingleShot(True)
+        self.count_timer.timeout.connect(self.controller.count_corrections)
         self.tick_timer = QTimer(self)
         self.tick_timer.setInterval(TICK_MS)
         self.tick_timer.timeout.connect(self.controller.tick)
@@ -135,7 +141,8 @@ class SegRefinerDock(QWidget):
 
     def show_running(self, is_running: bool) -> None:
         """Switch between ready and at work."""
-        self.refine_button.setEnabled(not is_running)
+        for button in (self.refine_button, self.learn_button, self.others_button):
+            button.setEnabled(not is_running)
         self.stop_button.setEnabled(is_running)
         self.progress_bar.setVisible(is_running)
         if is_running:
@@ -169,8 +176,23 @@ class SegRefinerDock(QWidget):
 
     def show_review(self, can_review: bool) -> None:
         """Offer or withhold what needs a result."""
-        for button in (self.next_button, self.restore_button, self.source_button):
+        for button in (
+            self.next_button,
+            self.restore_button,
+            self.source_button,
+            self.accept_button,
+        ):
             button.setEnabled(can_review)
+
+    def count_soon(self) -> None:
+        """Have the controller count the corrected objects after a moment."""
+        self.count_timer.start()
+
+    def show_counts(self, n_corrected: int, n_others: int) -> None:
+        """Show how many objects are corrected, and how many could be refined again."""
+        self.learn_button.setText(f"Learn from my corrections ({n_corrected:,})")
+        self.others_button.setText(f"Refine the {n_others:,} others")
+        self.others_button.setVisible(n_corrected > 0 and n_others > 0)
 
     # ---- the widgets
 
@@ -267,6 +289,23 @@ class SegRefinerDock(QWidget):
         self.source_button = _button(
             "Source", "Hold to see the coarse labels instead of the refined ones."
         )
+        self.accept_button = _button(
+            "Accept",
+            "Mark the selected object as right, or take that back.\n"
+            "Objects edited by hand count as corrected by themselves.",
+        )
+        self.learn_button = _button(
+            "Learn from my corrections (0)",
+            "Teach the chosen model the objects that you accepted or edited by hand "
+            "after a\nrefinement, in about two minutes. Some are held back to see "
+            "whether it helps;\nif it does not, the model stays as it was.",
+        )
+        self.others_button = _button(
+            "Refine the others",
+            "Refine all objects that are neither accepted nor edited with the chosen "
+            "model,\nfrom their coarse masks, as one undo step per layer.",
+        )
+        self.others_button.hide()
         self.progress_bar = QProgressBar()
         self.progress_bar.setTextVisible(True)
         self.progress_bar.setToolTip(
@@ -326,11 +365,11 @@ class SegRefinerDock(QWidget):
         layout.addWidget(self.progress_bar)
         layout.addWidget(self.message_label)
         layout.addWidget(_line())
-        layout.addLayout(
-            _row(
-                (self.next_button, 3), (self.source_button, 3), (self.restore_button, 5)
-            )
-        )
+        layout.addLayout(_row((self.next_button, 1), (self.accept_button, 1)))
+        layout.addLayout(_row((self.source_button, 3), (self.restore_button, 5)))
+        layout.addWidget(_line())
+        layout.addWidget(self.learn_button)
+        layout.addWidget(self.others_button)
 
     def showEvent(self, event: Any) -> None:
         """Align the fields, now that napari's style sheet has set the fonts."""
@@ -371,6 +410,9 @@ class SegRefinerDock(QWidget):
         self.stop_button.clicked.connect(control.stop)
         self.next_button.clicked.connect(control.next_object)
         self.restore_button.clicked.connect(control.restore_object)
+        self.accept_button.clicked.connect(control.accept_object)
+        self.learn_button.clicked.connect(control.learn)
+        self.others_button.clicked.connect(control.refine_others)
         self.source_button.pressed.connect(partial(control.show_source, True))
         self.source_button.released.connect(partial(control.show_source, False))
         self.reset_button.clicked.connect(self.option_form.reset)
@@ -457,11 +499,13 @@ class SegRefinerDock(QWidget):
         self.controller.show_source(False)
         self.controller.preview.remove()
         self.rest_timer.stop()
+        self.count_timer.stop()
 
     def key_buttons(self) -> Iterator[tuple[str, QPushButton]]:
         """The buttons that have a key, with the names of their actions."""
         yield "refine_object", self.selected_button
         yield "next_object", self.next_button
+        yield "accept_object", self.accept_button
         yield "restore_object", self.restore_button
         yield "hold_source", self.source_button
 
@@ -523,6 +567,7 @@ def _key_actions(controller: Controller) -> dict[str, Callable[[Any], Any]]:
     return {
         "refine_object": lambda _: controller.refine_under_cursor(),
         "restore_object": lambda _: controller.restore_object(),
+        "accept_object": lambda _: controller.accept_object(),
         "next_object": lambda _: controller.next_object(),
         "hold_source": hold_source,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,15 +42,22 @@ class Edit:
         Whoever painted there meanwhile knows better than a run that began before.
         """
         now = np.asarray(data[self.plane.pixels(self.ys, self.xs)])
-        same = now == self.before
-        if same.all():
+        return self._part(now == self.before)
+
+    def sparing(self, labels: Collection[int]) -> Edit:
+        """The part that neither gives to these labels nor takes from them."""
+        ids = np.array(sorted(labels), self.before.dtype)
+        return self._part(~np.isin(self.before, ids) & ~np.isin(self.after, ids))
+
+    def _part(self, chosen: npt.NDArray[np.bool_]) -> Edit:
+        if chosen.all():
             return self
         return Edit(
             self.plane,
-            self.ys[same],
-            self.xs[same],
-            self.before[same],
-            self.after[same],
+            self.ys[chosen],
+            self.xs[chosen],
+            self.before[chosen],
+            self.after[chosen],
         )
 
 

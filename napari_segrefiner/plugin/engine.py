@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,13 @@ import numpy.typing as npt
 from napari_segrefiner.core.events import Event
 from napari_segrefiner.errors import MissingExtraError
 from napari_segrefiner.options import RefineOptions
+from napari_segrefiner.training.events import LearningDone, LearningEvent
 
 if TYPE_CHECKING:
     from napari_segrefiner.models.checkpoint import Model
+
+#: End of the names of models that were corrected, and letters that may come before it.
+SUFFIX_LEARNT, MOST_LETTERS = "-corrected", 40
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,28 @@ class Added:
     notes: tuple[str, ...] = ()
 
 
+class Lesson(NamedTuple):
+    """Corrected objects of one plane, as training.corrections takes them.
+
+    ``image`` is what ``refine`` takes, ``coarse`` and ``fine`` are (Y, X) labels before
+    and after, ``ids`` those of `fine` that are right, ``name`` is that of the image.
+    """
+
+    image: npt.NDArray[Any]
+    coarse: npt.NDArray[Any]
+    fine: npt.NDArray[Any]
+    ids: tuple[int, ...]
+    name: str
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A model has learnt; ``name`` in the user's models, empty if it is no better."""
+
+    name: str
+    sentence: str
+
+
 class Engine(Protocol):
     """What a run needs; all methods are called in a worker thread."""
 
@@ -51,6 +78,11 @@ class Engine(Protocol):
 
     def warm(self, model: str, options: RefineOptions) -> ModelFacts:
         """Load a model and everything that the first run would wait for."""
+
+    def learn(
+        self, model: str, options: RefineOptions, lessons: Sequence[Lesson]
+    ) -> Iterator[LearningEvent | Learnt]:
+        """Teach a model; at the end ``Learnt`` instead of ``LearningDone``."""
 
     def steps(
         self,
@@ -96,6 +128,24 @@ class PackagedEngine:
             ),
         )
 
+    def learn(
+        self, model: str, options: RefineOptions, lessons: Sequence[Lesson]
+    ) -> Iterator[LearningEvent | Learnt]:
+        """Teach a model; if it is no worse, it joins the user's models."""
+        loaded = self._model(model)
+        from napari_segrefiner.training.correction_data import Correction
+        from napari_segrefiner.training.corrections import learn
+
+        corrections = [Correction(*one[:4]) for one in lessons]
+        with spared_core():
+            for event in learn(
+                corrections, loaded, options=options, device=options.device
+            ):
+                if isinstance(event, LearningDone):
+                    yield Learnt(_keep(event.model, model, lessons), event.sentence)
+                else:
+                    yield event
+
     def steps(
         self,
         model: str,
@@ -137,13 +187,45 @@ def free_name(path: Path) -> str | None:
     card = find_card(path) if path.suffix == SUFFIX and path.is_file() else None
     name = path.stem if card is None else card.name
     taken = {entry.name for entry in entries()}
-    if name not in taken or name in published():
-        return None
+    return None if name not in taken or name in published() else _numbered(name, taken)
+
+
+def _numbered(name: str, taken: set[str]) -> str:
+    """The name with a number that makes it free."""
     return next(
         candidate
         for number in itertools.count(2)
         if (candidate := f"{name}-{number}") not in taken
     )
+
+
+def _keep(learnt: Model | None, old: str, lessons: Sequence[Lesson]) -> str:
+    """Put what was learnt into the user's models; its name, empty if there is none.
+
+    A model that was corrected before gets a higher number, not a longer name.
+    """
+    if learnt is None:
+        return ""
+    from napari_segrefiner.models.catalogue import entries
+    from napari_segrefiner.models.install import install_model
+
+    stem = Path(old).stem if Path(old).suffix else old
+    name = re.sub(rf"{SUFFIX_LEARNT}(-\d+)?$", "", stem)[:MOST_LETTERS] + SUFFIX_LEARNT
+    taken = {entry.name for entry in entries()}
+    if name in taken:
+        name = _numbered(name, taken)
+    images = list(dict.fromkeys(one.name for one in lessons))
+    n_objects = sum(len(one.ids) for one in lessons)
+    card = dataclasses.replace(
+        learnt.card,
+        name=name,
+        description=(
+            f"{old}, taught by {n_objects} corrected objects of {', '.join(images)}."
+        ),
+        data={"objects": n_objects, "images": images},
+    )
+    install_model(card, learnt.network.state_dict(), half=True)
+    return name
 
 
 @contextmanager

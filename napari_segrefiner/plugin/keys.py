@@ -18,6 +18,7 @@ KEYS = {
     "restore_object": "Shift+R",
     "next_object": "N",
     "hold_source": "H",
+    "accept_object": "K",
 }
 
 Action = Callable[[Any], Any]

@@ -21,6 +21,13 @@ SOURCE_GONE = "The coarse labels of this layer are gone; use Ctrl+Z instead."
 IN_PLACE = "The coarse labels were in this layer itself; Ctrl+Z shows them again."
 RESHAPED = "The labels changed their shape during the run; nothing was written."
 PAINTING = "Done; it is written as soon as the stroke ends."
+NOT_LEARNT = "Stopped; the model is as it was, and so are all marks."
+NO_ACCEPT = (
+    "Select an object of a refined layer (picker: L), then press K to accept it."
+)
+NO_OTHERS = (
+    "There are no other objects: all are accepted or edited, or none is refined."
+)
 
 #: How objects are refined.
 MODES = {"whole": "as a whole", "objects": "in crops"}
@@ -117,6 +124,67 @@ def look_at(
     )
 
 
+def accepted(label: int, n_corrected: int, least: int) -> str:
+    """The sentence after an object was accepted.
+
+    Examples
+    --------
+    >>> accepted(7, 3, 5)
+    'Label 7 accepted; 3 of the 5 objects that learning needs'
+    >>> accepted(7, 8, 5)
+    'Label 7 accepted; 8 objects to learn from'
+    """
+    if n_corrected < least:
+        return (
+            f"Label {label} accepted; {n_corrected} of the {least} objects that "
+            "learning needs"
+        )
+    return f"Label {label} accepted; {n_corrected:,} objects to learn from"
+
+
+def not_accepted(label: int, *, is_edited: bool) -> str:
+    """The sentence after that was taken back."""
+    more = "; it still counts, for it was edited by hand" if is_edited else ""
+    return f"Label {label} is not accepted any more{more}"
+
+
+def not_there(label: int) -> str:
+    """The sentence for an object that cannot be accepted."""
+    return (
+        f"Label {label} is not refined in this plane; select an object of a refined "
+        "layer, then press K."
+    )
+
+
+def too_few(n_corrected: int, least: int) -> str:
+    """The sentence if there is too little to learn from.
+
+    Examples
+    --------
+    >>> too_few(3, 5).partition(".")[0]
+    'Learning needs 5 corrected objects, 2 more'
+    """
+    return (
+        f"Learning needs {least} corrected objects, {least - n_corrected} more. Paint "
+        "what is wrong in refined objects, or select good ones and press K."
+    )
+
+
+def learning(n_objects: int) -> str:
+    """The sentence while a model learns."""
+    return f"Learning from {n_objects:,} objects… you can go on looking and painting"
+
+
+def learnt(sentence: str, name: str, n_others: int) -> str:
+    """The sentence after a model has learnt; `name` is empty if it was refused."""
+    if not name:
+        return sentence
+    text = f"{sentence} It is now chosen, as '{name}'."
+    if n_others:
+        text += f" The button below refines the {n_others:,} other objects with it."
+    return text
+
+
 def adding(file: str) -> str:
     """The sentence while a weight file is checked."""
     return f"Checking {file}…"
@@ -159,7 +227,11 @@ def remaining(share: float, elapsed_s: float) -> str:
     """
     if share <= 0.02 or elapsed_s < 0.5:
         return ""
-    left = elapsed_s * (1 - share) / share
+    return time_left(elapsed_s * (1 - share) / share)
+
+
+def time_left(left: float) -> str:
+    """Seconds in words."""
     if left < 90:
         return f"{max(round(left), 1)} s left"
     if left < 90 * 60:

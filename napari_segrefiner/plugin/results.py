@@ -118,6 +118,20 @@ def write_features(
     _set_rows(layer, rows)
 
 
+def write_marks(layer: Labels, marks: Mapping[int, str]) -> None:
+    """Set the column ``mark`` of objects; the column comes with the first mark."""
+    rows = read_rows(layer)
+    if rows is None or (not marks and not any("mark" in row for row in rows.values())):
+        return
+    old = {label: row.get("mark") for label, row in rows.items()}
+    for label in marks:
+        rows.setdefault(label, {"index": label})
+    for label, row in rows.items():
+        row["mark"] = marks.get(label, "")
+    if old != {label: row["mark"] for label, row in rows.items()}:
+        _set_rows(layer, rows)
+
+
 def read_rows(layer: Labels) -> dict[int, Row] | None:
     """The rows of the features table by label, None if it is not one of labels."""
     table = layer.features

@@ -16,6 +16,7 @@ from napari_segrefiner.plugin.edits import Edit, restoring_edit, write_undoable
 from napari_segrefiner.plugin.findings import Finding, Queue
 from napari_segrefiner.plugin.layers import is_listed
 from napari_segrefiner.plugin.ledger import Ledger
+from napari_segrefiner.plugin.marks import Marks, Part
 from napari_segrefiner.plugin.planes import displayed_plane
 from napari_segrefiner.plugin.results import (
     Results,
@@ -25,6 +26,7 @@ from napari_segrefiner.plugin.results import (
     write_features,
 )
 from napari_segrefiner.plugin.view import Tone
+from napari_segrefiner.training.correction_data import LEAST_OBJECTS
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -40,9 +42,10 @@ LEAST_SHARE, MOST_SHARE = 0.3, 0.7
 class Review:
     """Findings of the result layers, and what a person does with them."""
 
-    def __init__(self, viewer: ViewerModel, results: Results) -> None:
+    def __init__(self, viewer: ViewerModel, results: Results, marks: Marks) -> None:
         self._viewer = viewer
         self._results = results
+        self._marks = marks
         self._queues: weakref.WeakKeyDictionary[Labels, Queue] = (
             weakref.WeakKeyDictionary()
         )
@@ -125,7 +128,30 @@ class Review:
             return messages.SAME, "notice"
         self._mark_restored(result, label)
         self.note(result, [edit], before)
+        self._marks.note(result, [edit], [Part(plane, frozenset((label,)))])
         return f"Label {label} is coarse again; Ctrl+Z takes that back", "done"
+
+    def accept(self, layer: Labels | None) -> tuple[str, Tone]:
+        """Accept the selected object of the displayed plane, or take that back."""
+        if not self._marks.knows(layer):
+            layer = self._result(layer)
+        if layer is None or not self._marks.knows(layer) or not layer.selected_label:
+            return messages.NO_ACCEPT, "notice"
+        label = int(layer.selected_label)
+        try:
+            plane = displayed_plane(self._viewer, layer)
+        except InputError as error:
+            return str(error), "notice"
+        is_accepted = self._marks.toggle(layer, plane, label)
+        if is_accepted is None:
+            return messages.not_there(label), "notice"
+        n_corrected, _ = self._marks.count()
+        if is_accepted:
+            self._queues.setdefault(layer, Queue()).seen.add(label)
+            return messages.accepted(label, n_corrected, LEAST_OBJECTS), "done"
+        standing = self._marks.standings(layer).get(plane)
+        is_edited = standing is not None and label in standing.edited
+        return messages.not_accepted(label, is_edited=is_edited), "done"
 
     def show_source(self, layer: Labels | None) -> str:
         """Show the source instead of the result; returns a sentence if it cannot."""

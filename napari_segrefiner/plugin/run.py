@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.edits import Edit
 from napari_segrefiner.plugin.images import image_reader
 from napari_segrefiner.plugin.layers import check_labels, check_writable
+from napari_segrefiner.plugin.marks import Marks
 from napari_segrefiner.plugin.planes import (
     Plane,
     array_shape,
@@ -87,8 +90,12 @@ class Run:
     @property
     def text(self) -> str:
         """What is going on, as a sentence."""
-        name = f"'{self.source.name}'"
-        what = name if self.label is None else f"label {self.label}"
+        what = f"'{self.source.name}'"
+        if self.request.others is not None:
+            n_others = sum(map(len, self.request.others.values()))
+            what = f"{n_others:,} other{'s' if n_others > 1 else ''} of {what}"
+        elif self.label is not None:
+            what = f"label {self.label}"
         return messages.refining(what, self.number, len(self.request.planes))
 
     @property
@@ -164,6 +171,54 @@ def plan_run(
         source=source,
         destination=destination,
         shape=array_shape(source),
+    )
+
+
+def plan_others(
+    viewer: ViewerModel, marks: Marks, choices: Choices, layer: Labels
+) -> Run:
+    """A run over the objects of a result that are neither accepted nor edited.
+
+    They begin from their coarse masks again, among all others as they are now.
+
+    Raises
+    ------
+    InputError
+        With what to do, if there are none.
+    """
+    check_writable(layer)
+    standings = marks.standings(layer)
+    found = {
+        plane: sheet
+        for plane, sheet in marks.sheets(layer).items()
+        if standings[plane].others
+    }
+    if not found:
+        raise InputError(messages.NO_OTHERS)
+    first = next(iter(found.values()))
+    target = np.array(layer.data)
+    labels = target.copy()
+    others = {}
+    for plane, sheet in found.items():
+        if sheet.image() is first.image() and sheet.channel == first.channel:
+            others[plane] = standings[plane].others
+            labels[plane.index] = sheet.other_labels(target[plane.index], others[plane])
+    image: Any = first.image()  # listed, as the sheet was given
+    return Run(
+        request=RunRequest(
+            image=image_reader(image, layer, next(iter(others)), first.channel),
+            labels=labels,
+            target=target,
+            planes=tuple(others),
+            label=None,
+            options=choices.options,
+            model=choices.model,
+            others=others,
+        ),
+        image=image,
+        source=layer,
+        destination=layer,
+        shape=array_shape(layer),
     )
 
 

@@ -58,3 +58,9 @@ class View(Protocol):
 
     def show_review(self, can_review: bool) -> None:
         """Offer or withhold what needs a result."""
+
+    def count_soon(self) -> None:
+        """Have the controller count the corrected objects after a moment."""
+
+    def show_counts(self, n_corrected: int, n_others: int) -> None:
+        """Show how many objects are corrected, and how many could be refined again."""

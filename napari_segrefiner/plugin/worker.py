@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,10 +26,11 @@ from napari_segrefiner.errors import InputError, SegRefinerError
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin.edits import Edit, object_edit, plane_edit
-from napari_segrefiner.plugin.engine import Added, Engine, ModelFacts
+from napari_segrefiner.plugin.engine import Added, Engine, Learnt, Lesson, ModelFacts
 from napari_segrefiner.plugin.frames import Frame, PackedMask
 from napari_segrefiner.plugin.images import ImageReader
 from napari_segrefiner.plugin.planes import Plane
+from napari_segrefiner.training.events import LearningProgress, LearningTest
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,9 @@ class RunRequest:
     options : RefineOptions
     model : str
         Name or path.
+    others : dict of Plane to frozenset of int, optional
+        The labels to refine in each plane, if they are neither one nor all; the result
+        goes into `target`.
     """
 
     image: ImageReader
@@ -60,13 +65,24 @@ class RunRequest:
     label: int | None
     options: RefineOptions
     model: str
+    others: dict[Plane, frozenset[int]] | None = None
+
+    def chosen(self, plane: Plane) -> frozenset[int] | None:
+        """The labels to refine in a plane; None for all."""
+        if self.others is not None:
+            return self.others[plane]
+        return None if self.label is None else frozenset((self.label,))
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Share of the whole run that is done, [0, 1]."""
+    """Share of the whole run that is done, [0, 1].
+
+    ``remaining`` in seconds if the work itself knows, else NaN.
+    """
 
     share: float
+    remaining: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -81,12 +97,35 @@ class Windows:
 
 @dataclass(frozen=True)
 class PlaneDone:
-    """A plane is refined."""
+    """A plane is refined; ``coarse`` (Y, X) is what was there before."""
 
     plane: Plane
+    coarse: npt.NDArray[Any]
     edit: Edit
     report: tuple[ObjectReport, ...]
     record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """Corrected objects of one plane.
+
+    ``coarse`` and ``fine`` are (Y, X) labels before and after, ``ids`` those of `fine`
+    that are right, ``name`` is that of the image.
+    """
+
+    image: ImageReader
+    plane: Plane
+    coarse: npt.NDArray[Any]
+    fine: npt.NDArray[Any]
+    ids: tuple[int, ...]
+    name: str
+
+    def read(self) -> Lesson:
+        """The same with the image's pixels."""
+        return Lesson(
+            self.image.read(self.plane), self.coarse, self.fine, self.ids, self.name
+        )
 
 
 @dataclass(frozen=True)
@@ -103,7 +142,7 @@ class Failed:
     text: str
 
 
-WorkerEvent = Progress | Frame | Windows | PlaneDone | Warmed | Added | Failed
+WorkerEvent = Progress | Frame | Windows | PlaneDone | Warmed | Added | Learnt | Failed
 Work = Callable[[threading.Event], Iterator[WorkerEvent]]
 
 
@@ -121,7 +160,7 @@ def refine_planes(
         image = request.image.read(plane)
         options = dataclasses.replace(
             request.options,
-            ids=() if request.label is None else (request.label,),
+            ids=tuple(sorted(request.chosen(plane) or ())),
             channel_axis=request.image.kind,
         )
         events = engine.steps(request.model, options, image, coarse)
@@ -196,14 +235,16 @@ def _plane_done(
     result: RefineResult,
 ) -> PlaneDone:
     """The result as the few pixels that change."""
-    if request.label is None:
-        edit = plane_edit(plane, coarse, result.labels)
-        return PlaneDone(plane, edit, result.report, result.record)
+    chosen, report = request.chosen(plane), result.report
     target = request.target
     before = coarse if target is None else np.asarray(target[plane.index])
-    edit = object_edit(plane, request.label, coarse, result.labels, before)
-    report = tuple(item for item in result.report if item.id == request.label)
-    return PlaneDone(plane, edit, report, result.record)
+    if request.label is not None:
+        edit = object_edit(plane, request.label, coarse, result.labels, before)
+    else:
+        edit = plane_edit(plane, before, result.labels)
+    if chosen is not None:
+        report = tuple(item for item in report if item.id in chosen)
+    return PlaneDone(plane, coarse, edit, report, result.record)
 
 
 def warm_model(
@@ -216,6 +257,30 @@ def warm_model(
 def add_model(engine: Engine, path: str) -> Iterator[WorkerEvent]:
     """Put a weight file into the user's models."""
     yield engine.add_model(path)
+
+
+def learn(
+    engine: Engine,
+    model: str,
+    options: RefineOptions,
+    corrected: Sequence[Corrected],
+    cancelled: threading.Event,
+) -> Iterator[WorkerEvent]:
+    """Teach the model what was corrected; ends early and quietly when cancelled."""
+    events = engine.learn(model, options, [one.read() for one in corrected])
+    share = 0.0
+    with closing(_Closable(events)) as steps:
+        for event in steps:
+            if cancelled.is_set():
+                return
+            match event:
+                case LearningProgress():
+                    share = event.share
+                    yield Progress(share, event.remaining)
+                case LearningTest():
+                    yield Progress(share)
+                case Learnt():
+                    yield event
 
 
 def guarded(work: Work, cancelled: threading.Event) -> Iterator[WorkerEvent]:

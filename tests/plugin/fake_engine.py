@@ -24,7 +24,13 @@ from napari_segrefiner.core.events import (
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.options import RefineOptions
-from napari_segrefiner.plugin.engine import Added, ModelFacts
+from napari_segrefiner.plugin.engine import Added, Learnt, Lesson, ModelFacts
+from napari_segrefiner.training.events import (
+    LearningEvent,
+    LearningProgress,
+    LearningStarted,
+    LearningTest,
+)
 
 BATCH = 2
 STEPS = 3
@@ -54,6 +60,9 @@ class FakeEngine:
         self.added: Added | None = None
         self.warm_error: Exception | None = None
         self.calls: list[tuple[str, RefineOptions, np.ndarray, np.ndarray]] = []
+        self.lessons: list[tuple[str, RefineOptions, list[Lesson]]] = []
+        self.learnt = Learnt("taught", "IoU 0.8 before, 0.9 after.")
+        self.by = STEPS  # pixels by which objects have grown in the end
         self.n_closed = 0
         self.n_warmed = 0
 
@@ -67,6 +76,25 @@ class FakeEngine:
         if self.warm_error is not None:
             raise self.warm_error
         return ModelFacts("fake", "grows objects", {"steps": STEPS, "flips": False})
+
+    def learn(
+        self, model: str, options: RefineOptions, lessons: list[Lesson]
+    ) -> Iterator[LearningEvent | Learnt]:
+        self.lessons.append((model, options, lessons))
+        try:
+            yield LearningStarted(sum(len(one.ids) for one in lessons), 4, 1)
+            yield LearningTest()
+            for step in range(1, STEPS + 1):
+                if self.gate is not None:
+                    self.gate.acquire(timeout=10)
+                if self.error is not None:
+                    raise self.error
+                yield LearningProgress(step / STEPS, 30.0 * (STEPS - step), 0.1, 0.1)
+                yield LearningTest()
+            yield self.learnt
+        except GeneratorExit:
+            self.n_closed += 1
+            raise
 
     def steps(
         self, model: str, options: RefineOptions, image: np.ndarray, labels: np.ndarray
@@ -114,7 +142,7 @@ class FakeEngine:
                 for label in batch:
                     yield from windows_of(label, labels, done / (len(ids) * STEPS))
             yield BatchDone(batch, done / (len(ids) * STEPS))
-        yield RunDone(result(options, labels, present, ids))
+        yield RunDone(result(options, labels, present, ids, self.by))
 
 
 def windows_of(label: int, labels: np.ndarray, progress: float) -> Iterator[Event]:
@@ -140,9 +168,13 @@ def windows_of(label: int, labels: np.ndarray, progress: float) -> Iterator[Even
 
 
 def result(
-    options: RefineOptions, labels: np.ndarray, present: list[int], ids: list[int]
+    options: RefineOptions,
+    labels: np.ndarray,
+    present: list[int],
+    ids: list[int],
+    by: int,
 ) -> RefineResult:
-    refined = expected(labels, tuple(ids))
+    refined = expected(labels, tuple(ids), by)
     report = []
     for label in present:
         before, after = labels == label, refined == label

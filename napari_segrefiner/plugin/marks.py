@@ -1,0 +1,239 @@
+"""Which objects of result layers a person has accepted, or edited by hand."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.plugin.edits import Edit
+from napari_segrefiner.plugin.images import fits, image_reader
+from napari_segrefiner.plugin.layers import is_listed
+from napari_segrefiner.plugin.ledger import Ledger
+from napari_segrefiner.plugin.planes import Plane, array_shape
+from napari_segrefiner.plugin.results import write_marks
+from napari_segrefiner.plugin.sheet import Change, Sheet, Standing
+from napari_segrefiner.plugin.worker import Corrected
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels
+
+ACCEPTED, EDITED = "accepted", "edited"
+
+
+class Tally(NamedTuple):
+    """Objects to learn from, and those neither accepted nor edited, of all layers."""
+
+    n_corrected: int
+    n_others: int
+
+
+class Part(NamedTuple):
+    """Labels of a plane that were written, None for all; ``coarse`` before that."""
+
+    plane: Plane
+    labels: frozenset[int] | None
+    coarse: npt.NDArray[Any] | None = None
+
+
+class Marks:
+    """The sheets of all layers that were refined here.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    on_change : callable
+        Called when marks may have changed, often; counting can wait a little.
+    """
+
+    def __init__(self, viewer: ViewerModel, on_change: Callable[[], None]) -> None:
+        self._viewer = viewer
+        self._on_change = on_change
+        self._sheets: weakref.WeakKeyDictionary[Labels, dict[Plane, Sheet]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._standings: weakref.WeakKeyDictionary[Labels, dict[Plane, Standing]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._ledger: Ledger[Sequence[Change]] = Ledger(_put)
+
+    def knows(self, layer: Labels | None) -> bool:
+        """Whether something was refined in the layer."""
+        return layer is not None and layer in self._sheets
+
+    def note(
+        self,
+        layer: Labels,
+        edits: Sequence[Edit],
+        parts: Iterable[Part],
+        image: Image | None = None,
+        channel: int | None = None,
+    ) -> None:
+        """Take `parts`, just written as `edits`, as the plugin's work, also in undo.
+
+        A plane that comes for the first time gets its sheet if the part says what was
+        coarse.
+        """
+        changes = []
+        for part in parts:
+            sheet = self._sheet(layer, part, image, channel)
+            if sheet is None:
+                continue
+            accepted = frozenset(sheet.accepted)
+            now = np.asarray(layer.data[part.plane.index])
+            edit = sheet.follow(part.plane, now, part.labels)
+            changes.append((sheet, edit, part.labels, accepted))
+        old = [
+            Change(sheet, (edit.ys, edit.xs), edit.before, labels, accepted)
+            for sheet, edit, labels, accepted in changes
+        ]
+        new = [
+            Change(sheet, (edit.ys, edit.xs), edit.after, labels, frozenset())
+            for sheet, edit, labels, _ in changes
+        ]
+        self._ledger.note(layer, edits, old, new)
+        self._forget(layer)
+
+    def toggle(self, layer: Labels, plane: Plane, label: int) -> bool | None:
+        """Accept an object, or take that back; None if it is not in a refined plane."""
+        sheet = self._sheets.get(layer, {}).get(plane)
+        if sheet is None or not (np.asarray(layer.data[plane.index]) == label).any():
+            return None
+        sheet.accepted ^= {label}
+        self._forget(layer)
+        return label in sheet.accepted
+
+    def layers(self) -> list[Labels]:
+        """The listed layers with sheets, the oldest first."""
+        return [x for x in list(self._sheets) if is_listed(self._viewer, x)]
+
+    def sheets(self, layer: Labels) -> dict[Plane, Sheet]:
+        """The layer's sheets whose image is still there and whose shape is the same."""
+        shape = array_shape(layer)
+        return {
+            plane: sheet
+            for plane, sheet in self._sheets.get(layer, {}).items()
+            if _can_be_read(self._viewer, sheet.image(), layer)
+            and plane.ndim == len(shape)
+            and tuple(shape[axis] for axis in plane.axes) == sheet.made.shape
+        }
+
+    def standings(self, layer: Labels) -> dict[Plane, Standing]:
+        """How the labels of each of these sheets stand; told in the features too."""
+        sheets = self.sheets(layer)
+        known = self._standings.get(layer)
+        if known is None or known.keys() != sheets.keys():
+            known = {
+                plane: sheet.standing(np.asarray(layer.data[plane.index]))
+                for plane, sheet in sheets.items()
+            }
+            self._standings[layer] = known
+        return known
+
+    def count(self) -> Tally:
+        """Count the objects of all layers, and tell the marks in their features."""
+        n_others = 0
+        for layer in self.layers():
+            standings = self.standings(layer).values()
+            n_others += sum(len(standing.others) for standing in standings)
+            write_marks(layer, _told(standings))
+        n_corrected = sum(len(ids) for _, _, _, ids in self._corrected())
+        return Tally(n_corrected, n_others)
+
+    def collect(self) -> list[Corrected]:
+        """The corrected objects of all layers, as they are at this moment."""
+        found = []
+        for layer, plane, sheet, ids in self._corrected():
+            image: Any = sheet.image()  # it is listed
+            found.append(
+                Corrected(
+                    image=image_reader(image, layer, plane, sheet.channel),
+                    plane=plane,
+                    coarse=sheet.coarse.copy(),
+                    fine=np.array(layer.data[plane.index]),
+                    ids=tuple(sorted(ids)),
+                    name=image.name,
+                )
+            )
+        return found
+
+    def close(self) -> None:
+        """Hear no more of the layers."""
+        self._ledger.close()
+        for layer in list(self._sheets):
+            for event in _events(layer):
+                event.disconnect(self._on_event)
+
+    def _corrected(self) -> list[tuple[Labels, Plane, Sheet, frozenset[int]]]:
+        """Corrected labels by sheet, the newest layer first.
+
+        An object that was refined twice counts in the newest layer alone: it must not
+        be learnt from there and be held back here.
+        """
+        found: list[tuple[Labels, Plane, Sheet, frozenset[int]]] = []
+        for layer in reversed(self.layers()):
+            sheets = self.sheets(layer)
+            for plane, standing in self.standings(layer).items():
+                sheet, ids = sheets[plane], standing.corrected
+                for _, other_plane, newer, taken in found:
+                    if other_plane == plane and newer.image() is sheet.image():
+                        ids = ids - sheet.same_coarse(newer, ids & taken)
+                if ids:
+                    found.append((layer, plane, sheet, ids))
+        return found
+
+    def _sheet(
+        self, layer: Labels, part: Part, image: Image | None, channel: int | None
+    ) -> Sheet | None:
+        """The sheet of the part's plane, a new one if need be."""
+        known = self._sheets.get(layer, {}).get(part.plane)
+        if part.coarse is None or image is None:
+            return known
+        if known is not None and known.coarse.shape == part.coarse.shape:
+            known.add_coarse(part.coarse)
+            known.image, known.channel = weakref.ref(image), channel
+            return known
+        if layer not in self._sheets:
+            self._sheets[layer] = {}
+            for event in _events(layer):
+                event.connect(self._on_event)
+        new = Sheet(weakref.ref(image), channel, part.coarse.copy(), part.coarse.copy())
+        self._sheets[layer][part.plane] = new
+        return new
+
+    def _on_event(self, event: Any) -> None:
+        self._forget(event.source)
+
+    def _forget(self, layer: Labels) -> None:
+        """What was found out of the layer may be out of date."""
+        self._standings.pop(layer, None)
+        self._on_change()
+
+
+def _can_be_read(viewer: ViewerModel, image: Image | None, layer: Labels) -> bool:
+    """Whether the image is still there and belongs to the labels."""
+    return image is not None and is_listed(viewer, image) and fits(image, layer)
+
+
+def _events(layer: Labels) -> tuple[Any, Any]:
+    """Painting; undo, redo and much else."""
+    return layer.events.paint, layer.events.set_data
+
+
+def _put(layer: Labels, changes: Sequence[Change]) -> None:
+    for change in changes:
+        change.put()
+
+
+def _told(standings: Iterable[Standing]) -> dict[int, str]:
+    """The word for each label; an object of several planes that is accepted in one."""
+    told: dict[int, str] = {}
+    for standing in standings:
+        told |= dict.fromkeys(standing.edited, EDITED)
+    for standing in standings:
+        told |= dict.fromkeys(standing.accepted, ACCEPTED)
+    return told
