@@ -35,6 +35,11 @@ def test_importing_the_dock_loads_no_torch() -> None:
     assert modules_loaded_by("napari_segrefiner.plugin.dock", ("torch",)) == []
 
 
+@pytest.mark.parametrize("name", ["curves", "event_lines", "examples", "run_state"])
+def test_a_training_can_be_watched_without_torch(name: str) -> None:
+    assert modules_loaded_by(f"napari_segrefiner.training.{name}", ("torch",)) == []
+
+
 def test_the_import_check_sees_heavy_modules() -> None:
     assert modules_loaded_by("scipy", HEAVY) == ["scipy"]
 

@@ -50,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="continue the run in RUN; an empty one starts",
     )
+    parser.add_argument(
+        "--events",
+        action="store_true",
+        help="for programs: events as lines of JSON on the standard output; anything "
+        "on the standard input, or its end, stops the training after a checkpoint",
+    )
     add_flags(parser, TrainOptions)
 
 
@@ -59,20 +65,33 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = read_flags(arguments, TrainOptions)
     return run_training(
-        arguments.data, arguments.output, options, resume=arguments.resume
+        arguments.data,
+        arguments.output,
+        options,
+        resume=arguments.resume,
+        as_lines=arguments.events,
     )
 
 
 def run_training(
-    data: Path, folder: Path, options: TrainOptions, *, resume: bool
+    data: Path,
+    folder: Path,
+    options: TrainOptions,
+    *,
+    resume: bool,
+    as_lines: bool = False,
 ) -> int:
     """Train with a progress bar; Ctrl-C stops after a checkpoint, twice at once.
+
+    With `as_lines` events are written for another program instead, which can stop the
+    training through the standard input.
 
     Returns
     -------
     int
         Exit code: 0 if the training is complete, 130 if it was stopped.
     """
+    from napari_segrefiner.cli.train_lines import tell, when_input_ends
     from napari_segrefiner.training.loop import train  # brings torch
 
     stop = _StopRequest()
@@ -84,6 +103,9 @@ def run_training(
     # Under torchrun the first of the processes speaks for all.
     is_first = os.environ.get("RANK", "0") == "0"
     try:
+        if as_lines:
+            when_input_ends(stop.ask)
+            return 0 if tell(events) else INTERRUPTED
         return _show(events, folder, write=_write if is_first else _be_silent)
     finally:
         events.close()
@@ -98,9 +120,13 @@ class _StopRequest:
         self.count = 0
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        self.count += 1
+        self.ask()
         if self.count > 1:
             raise KeyboardInterrupt
+
+    def ask(self) -> None:
+        """Ask once more."""
+        self.count += 1
 
     def is_asked(self) -> bool:
         """Whether it has come."""

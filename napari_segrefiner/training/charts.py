@@ -143,7 +143,7 @@ def _draw_chart(pen: _Pen, chart: Chart, x: float, y: float) -> None:
     pen.box(x, y, WIDTH, PANEL_HEIGHT)
     pen.text((x + 20, y + 14), chart.title, INK, 19)
     top = _draw_legend(pen, chart.lines, x + 20, y + 46) + TOP
-    spans = _spans(chart)
+    spans = spans_of(chart)
     if spans is None:
         middle = x + WIDTH / 2, y + PANEL_HEIGHT / 2
         pen.text(middle, "nothing yet", FAINT, 17, "mm")
@@ -158,7 +158,7 @@ def _draw_chart(pen: _Pen, chart: Chart, x: float, y: float) -> None:
         return left + across * (right - left), bottom - up * (bottom - top)
 
     levels = ticks(y0, y1, 5)
-    digits = _digits(levels)
+    digits = digits_of(levels)
     for tick in levels:
         at = place(x0, tick)[1]
         pen.line([(left, at), (right, at)], GRID, 1)
@@ -211,8 +211,8 @@ def _draw_legend(pen: _Pen, lines: Sequence[Line], left: float, y: float) -> flo
     return y
 
 
-def _spans(chart: Chart) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """The ranges of both axes; None if there is no point."""
+def spans_of(chart: Chart) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """The ranges of the x and the y axis; None if there is no point."""
     x = [v for line in chart.lines for v in line.x]
     y = [v for line in chart.lines for v in line.y if math.isfinite(v)]
     if not x or not y:
@@ -251,7 +251,7 @@ def ticks(low: float, high: float, wanted: int) -> list[float]:
     return [round(k * step, 12) + 0.0 for k in range(first, last + 1)]
 
 
-def _digits(values: Sequence[float]) -> int:
+def digits_of(values: Sequence[float]) -> int:
     """Decimal places that tell all of the values exactly."""
     for digits in range(8):
         if all(abs(value - round(value, digits)) < 1e-10 for value in values):

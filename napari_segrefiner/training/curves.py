@@ -21,8 +21,8 @@ from napari_segrefiner.training.charts import (
     Line,
     draw_charts,
 )
+from napari_segrefiner.training.events import MEAN
 from napari_segrefiner.training.run_state import LOG, VALIDATION, RunFolder
-from napari_segrefiner.training.validate import MEAN
 
 CURVES = "curves.png"
 #: Rows of the log that a smoothed point covers; few at the ends.
@@ -50,9 +50,9 @@ def draw_curves(run: RunFolder, subtitle: str = "", best: int = -1) -> Path:
     for row in scores:
         by_set.setdefault(row["name"], []).append(row)
     charts = [
-        _loss(log),
+        loss_chart(log),
         _training_gain(log),
-        _validation(by_set.get(MEAN, []), best),
+        validation_chart(by_set.get(MEAN, []), best),
         _changed(by_set.get(MEAN, []), best),
         _gains({name: rows for name, rows in by_set.items() if name != MEAN}),
         _rate(log),
@@ -74,7 +74,8 @@ def draw_curves(run: RunFolder, subtitle: str = "", best: int = -1) -> Path:
     return path
 
 
-def _loss(log: Sequence[Mapping[str, Any]]) -> Chart:
+def loss_chart(log: Sequence[Mapping[str, Any]]) -> Chart:
+    """Both parts of the loss over the iterations, from rows of the log."""
     x = _column(log, "iteration")
     lines = []
     for name, title, colour in (
@@ -98,7 +99,8 @@ def _training_gain(log: Sequence[Mapping[str, Any]]) -> Chart:
     return Chart("Gain in training (first step)", lines, level=0.0)
 
 
-def _validation(rows: Sequence[Mapping[str, Any]], best: int) -> Chart:
+def validation_chart(rows: Sequence[Mapping[str, Any]], best: int) -> Chart:
+    """IoU over the iterations, from rows of one set; `best` is marked, -1 is none."""
     x = _column(rows, "iteration")
     lines = [
         Line("coarse", x, _column(rows, "coarse"), ORANGE, is_dashed=True),
@@ -148,8 +150,8 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
     values = []
     for row in rows:
         try:
-            values.append(float(row.get(name) or "nan"))
-        except ValueError:
+            values.append(float(row.get(name, "nan")))
+        except (TypeError, ValueError):
             values.append(math.nan)
     return values
 

@@ -12,6 +12,7 @@ from napari_segrefiner.errors import InputError
 from napari_segrefiner.train_options import known
 from napari_segrefiner.training.curves import draw_curves
 from napari_segrefiner.training.events import Validated
+from napari_segrefiner.training.examples import EXAMPLES, Example, write_examples
 from napari_segrefiner.training.run_state import VALIDATION, Counters, RunFolder
 from napari_segrefiner.training.tiles import (
     COARSE,
@@ -23,7 +24,6 @@ from napari_segrefiner.training.tiles import (
 )
 from napari_segrefiner.training.validate import (
     SHOWN,
-    Example,
     Validation,
     Windows,
     validate,
@@ -153,6 +153,8 @@ class Judge:
         try:
             path.parent.mkdir(exist_ok=True)
             sheet.save(path, optimize=True)
+            path = self.run.path / EXAMPLES
+            write_examples(path, examples)
         except OSError as error:
             message = (
                 f"{path} cannot be written ({error}); make room, then continue the run "

@@ -2,6 +2,7 @@
 
 Every file is written beside its place and renamed, so that a process killed at any time
 leaves a folder that can be resumed. The whole state is one file: its parts always fit.
+Torch is imported where weights are read or written: docks look at runs without it.
 """
 
 from __future__ import annotations
@@ -15,18 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from napari_segrefiner.errors import InputError, ModelError
 from napari_segrefiner.models.card import ModelCard
-from napari_segrefiner.models.checkpoint import save_model
 from napari_segrefiner.network_config import NetworkConfig
 from napari_segrefiner.train_options import TrainOptions
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from napari_segrefiner.training.learner import Arithmetic, Learner
 
 CONFIG = "config.json"
@@ -163,6 +162,8 @@ class RunFolder:
         """Write the checkpoint: weights, their mean, moments and counters."""
         if not self.writes:
             return
+        from safetensors.torch import save_file
+
         tensors = _named("network", learner.network.state_dict())
         if learner.mean_network is not learner.network:
             tensors |= _named("mean", learner.mean_network.state_dict())
@@ -195,6 +196,8 @@ class RunFolder:
         InputError
             If the checkpoint is damaged or of another network.
         """
+        import torch
+
         counters, steps = self._counters()
         try:
             with safe_open(self.path / STATE, framework="pt") as file:
@@ -209,7 +212,8 @@ class RunFolder:
             if name not in moments[MOMENTS[0]]:
                 continue
             learner.optimizer.state[parameter] = {
-                "step": torch.tensor(float(steps), device=_step_device(parameter)),
+                # the fused AdamW keeps its step counter where the weights are
+                "step": torch.tensor(float(steps), device=parameter.device),
                 **{
                     # same layout as the weights: AdamW walks through both at once
                     key: torch.empty_like(parameter).copy_(moments[key][name])
@@ -238,6 +242,8 @@ class RunFolder:
     ) -> None:
         if not self.writes:
             return
+        from napari_segrefiner.models.checkpoint import save_model
+
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_model(path, learner.mean_network.state_dict(), card, half=half)
@@ -304,7 +310,7 @@ class RunFolder:
     def _counters(self) -> tuple[Counters, int]:
         """The counters and the optimiser's steps."""
         try:
-            with safe_open(self.path / STATE, framework="pt") as file:
+            with safe_open(self.path / STATE, framework="numpy") as file:
                 entries = json.loads(file.metadata()["counters"])
             steps = entries.pop("steps")
             return Counters(**entries), steps
@@ -342,11 +348,6 @@ def _is_up_to(row: Mapping[str, str | None], iteration: int) -> bool:
     number = row.get("iteration") or ""
     is_whole = None not in row.values()
     return is_whole and number.isdigit() and int(number) <= iteration
-
-
-def _step_device(parameter: Tensor) -> torch.device:
-    """The fused AdamW keeps its step counter where the weights are."""
-    return parameter.device
 
 
 def _tuples(entries: dict[str, Any]) -> dict[str, Any]:

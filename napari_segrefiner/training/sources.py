@@ -96,6 +96,7 @@ def validation_windows(
     except InputError as error:
         _LOG.warning("The training goes without validation: %s", error)
         return []
+    _note_lone_images(data, found)
     n = max(1, options.validation_windows // len(found))
     windows = []
     for one in found:
@@ -115,6 +116,21 @@ def validation_windows(
             )
         )
     return windows
+
+
+def _note_lone_images(data: Path, found: Sequence[ImageSet]) -> None:
+    """Say which sets are validated with the image that they are learnt from."""
+    try:
+        learnt = {one.name: one.items for one in find_sets(data, "train")}
+    except InputError:  # told already, or about to be
+        return
+    for one in found:
+        if len(one.items) == 1 and one.items == learnt.get(one.name):
+            _LOG.warning(
+                "Set %s has a single image, which both teaches and validates: its "
+                "scores flatter the model; add a second image for honest ones.",
+                one.name,
+            )
 
 
 def _validation_source(

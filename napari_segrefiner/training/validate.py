@@ -12,14 +12,14 @@ from torch import Tensor
 
 from napari_segrefiner.core.preprocessing import normalise
 from napari_segrefiner.diffusion import Network, reverse_steps, visit_indices
-from napari_segrefiner.training.events import SetScore
+from napari_segrefiner.training.events import MEAN, SetScore
+from napari_segrefiner.training.examples import Example
 from napari_segrefiner.training.losses import mask_iou
 
 if TYPE_CHECKING:
     from napari_segrefiner.models.card import Normalisation
     from napari_segrefiner.training.batches import SampleSource
 
-MEAN = "mean"
 #: Change of IoU beyond which a window counts as worse, or as better.
 WORSE, BETTER = 0.05, 0.02
 #: Windows of each set that are shown in pictures.
@@ -43,15 +43,6 @@ class Windows(NamedTuple):
     noise: Tensor
     pictures: npt.NDArray[np.uint8]
     examples: tuple[int, ...]
-
-
-class Example(NamedTuple):
-    """A window with its masks: (S, S, 3) uint8 picture, (S, S) bool masks."""
-
-    picture: npt.NDArray[np.uint8]
-    coarse: npt.NDArray[np.bool_]
-    refined: npt.NDArray[np.bool_]
-    fine: npt.NDArray[np.bool_]
 
 
 class Validation(NamedTuple):

@@ -16,29 +16,14 @@ from PIL import Image
 from napari_segrefiner.cli.main import main
 from napari_segrefiner.models.catalogue import FOLDER_VARIABLE
 from napari_segrefiner.training.run_state import RunFolder
-
-FEW = [
-    *("--preset", "default-model", "--network", "reduced", "--window", "32"),
-    *("--batch-size", "2", "--workers", "0", "--precision", "float32"),
-    *("--warm-up", "1", "--own-after", "1", "--validation-windows", "4"),
-]
+from tests.cells import FEW, write_cells
 
 
 @pytest.fixture
 def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A set of three pictures with one object each."""
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "models"))
-    folder = tmp_path / "cells"
-    rng = np.random.default_rng(1)
-    for part in ("images", "labels"):
-        (folder / part).mkdir(parents=True)
-    y, x = np.mgrid[:48, :48]
-    for k in range(3):
-        labels = (np.hypot(y - 20 - 2 * k, x - 24) < 10).astype(np.uint8)
-        image = labels * 120 + rng.integers(0, 60, labels.shape).astype(np.uint8)
-        Image.fromarray(image).save(folder / "images" / f"{k}.png")
-        Image.fromarray(labels).save(folder / "labels" / f"{k}.png")
-    return folder
+    return write_cells(tmp_path / "cells")
 
 
 def test_a_training_ends_with_a_model_and_a_second_call_says_so(
@@ -125,3 +110,16 @@ def test_a_process_that_was_ended_goes_on_where_it_was(
     assert run.read_counters().iteration == reached + 1
     iterations = [int(row["iteration"]) for row in run.rows("log.csv")]
     assert iterations == sorted(set(iterations))
+
+
+def test_a_set_of_one_image_is_told_to_be_no_honest_validation(
+    cells: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = [*FEW, "--iterations", "1", "--name", "none"]
+    assert main(["train", str(cells), "-o", str(tmp_path / "three"), *words]) == 0
+    assert "single image" not in caplog.text
+    for part in ("images", "labels"):
+        for name in ("1.png", "2.png"):
+            (cells / part / name).unlink()
+    assert main(["train", str(cells), "-o", str(tmp_path / "one"), *words]) == 0
+    assert caplog.text.count("Set cells has a single image") == 1
