@@ -1,0 +1,305 @@
+"""Layers against the truth: the same scores as from files, shown on the layers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from napari.layers import Image, Labels
+
+from napari_segrefiner.cli.main import main
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.io.labels import write_labels
+from napari_segrefiner.metrics import iou
+from napari_segrefiner.plugin import compare
+from napari_segrefiner.plugin.compare import (
+    FELL,
+    ROSE,
+    SAME,
+    colour_of,
+    gain_layer,
+    objects_of,
+    read_layers,
+    summary,
+    table_lines,
+    write_scores,
+)
+from tests.plugin.stage import SteppedRunner, squares
+
+
+def worse(labels: np.ndarray) -> np.ndarray:
+    """Every object without its first two rows."""
+    return np.where(np.roll(labels, 2, 0) == labels, labels, 0)
+
+
+def layers(**more: Any) -> tuple[Labels, Labels, Labels]:
+    """Truth; coarse labels; and refined ones, right but for object 9, which is gone."""
+    truth = squares()
+    refined = np.where(truth == 9, 0, truth)
+    return (
+        Labels(truth, name="truth", **more),
+        Labels(worse(truth), name="cells", **more),
+        Labels(refined, name="cells refined", **more),
+    )
+
+
+def compared(*refined: Labels) -> compare.Compared:
+    truth, coarse, right = layers()
+    return compare.compare(read_layers(truth, coarse, refined or [right]))
+
+
+def test_objects_get_their_scores_and_what_they_gained() -> None:
+    truth = squares()
+    rows = objects_of(compared(), "cells refined")
+    before = iou(truth == 2, worse(truth) == 2)
+    assert rows[2] == {
+        "truth": 2,
+        "iou": 1,
+        "boundary_iou": 1,
+        "gain": pytest.approx(1 - before),
+    }
+    assert rows[9]["gain"] == pytest.approx(-iou(truth == 9, worse(truth) == 9))
+    assert objects_of(compared(), "coarse")[2]["iou"] == pytest.approx(before)
+    assert "gain" not in objects_of(compared(), "coarse")[2]
+
+
+def test_scores_join_the_features_that_are_there() -> None:
+    _, _, refined = layers()
+    refined.features = pd.DataFrame({"index": [2, 7], "status": ["held", "kept"]})
+    assert write_scores(refined, objects_of(compared(), "cells refined"))
+    table = refined.features.set_index("index")
+    assert list(table.index) == [2, 5, 7, 9]
+    assert table.loc[2, "status"] == "held"
+    assert (table.loc[2, "iou"], table.loc[9, "iou"]) == (1, 0)
+    assert np.isnan(table.loc[7, "iou"])
+
+
+def test_a_table_that_is_not_one_of_labels_is_left_alone() -> None:
+    _, _, refined = layers()
+    refined.features = pd.DataFrame({"mine": [1, 2]})
+    assert not write_scores(refined, objects_of(compared(), "cells refined"))
+    assert list(refined.features.columns) == ["mine"]
+
+
+def test_what_is_painted_afterwards_does_not_count() -> None:
+    truth, coarse, refined = layers()
+    request = read_layers(truth, coarse, [refined])
+    refined.data[:] = 0
+    rows = objects_of(compare.compare(request), "cells refined")
+    assert rows[2]["iou"] == 1
+
+
+def test_stacks_are_scored_plane_by_plane() -> None:
+    truth = np.stack([squares(), np.zeros_like(squares()), squares()])
+    coarse = truth.copy()
+    coarse[2] = worse(truth[2])
+    request = read_layers(Labels(truth, name="t"), Labels(coarse, name="c"), [])
+    found = compare.compare(request)
+    assert [image.name for image in found.images] == ["t[0]", "t[2]"]
+    half = (1 + iou(truth[2] == 5, coarse[2] == 5)) / 2
+    assert objects_of(found, "coarse")[5]["iou"] == pytest.approx(half)
+    assert summary(found) == "6 true objects in 2 planes."
+
+
+def test_what_the_totals_do_not_hold_is_told() -> None:
+    truth, coarse, _ = layers()
+    coarse.data[coarse.data == 5] = 0
+    coarse.data[0, 0] = 77
+    text = summary(compare.compare(read_layers(truth, coarse, [])))
+    assert text == (
+        "3 true objects, 1 without a coarse one (counted as 0). "
+        "Coarse labels without truth: 77."
+    )
+
+
+def test_the_table_has_a_line_per_metric_and_marks_the_best() -> None:
+    lines = {line.title: line for line in table_lines(compared())}
+    assert lines["IoU"].texts[1] == "0.667"
+    assert lines["IoU"].best == {0}
+    assert lines["Better by .02"].texts == ("", "66.7 %")
+    assert lines["Lost"].texts == ("", "33.3 %")
+    truth, coarse, _ = layers()
+    alone = compare.compare(read_layers(truth, coarse, []))
+    assert "Lost" not in {line.title for line in table_lines(alone)}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t, c, r: (None, c, []), "Choose the layer"),
+        (lambda t, c, r: (t, t, []), "three layers"),
+        (lambda t, c, r: (t, c, [c]), "three layers"),
+        (lambda t, c, r: (t, c, [Labels(r.data[:30], name="half")]),
+         "60 x 80 but 'half' is 30 x 80"),
+    ],
+)  # fmt: skip
+def test_layers_that_do_not_belong_together_are_refused(
+    change: Any, words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        read_layers(*change(*layers()))
+
+
+def test_a_truth_without_objects_is_refused() -> None:
+    truth, coarse, _ = layers()
+    truth.data[:] = 0
+    with pytest.raises(InputError, match="holds no object"):
+        compare.compare(read_layers(truth, coarse, []))
+
+
+def test_a_layer_called_coarse_is_not_mistaken_for_the_coarse_one() -> None:
+    _, _, refined = layers()
+    refined.name = "coarse"
+    found = compared(refined)
+    assert list(found.totals) == ["coarse", "coarse (refined)"]
+
+
+def test_gains_are_blue_and_losses_orange() -> None:
+    assert colour_of(0.9) == (*ROSE, 1)
+    assert colour_of(-0.9) == (*FELL, 1)
+    assert colour_of(0.004) == (*SAME, 1)
+    near, far = colour_of(0.05), colour_of(0.15)
+    assert SAME[0] > near[0] > far[0] > ROSE[0]
+
+
+def test_the_layer_of_gains_lies_where_its_source_lies_and_is_not_to_be_refined() -> (
+    None
+):
+    _, _, refined = layers(scale=(2, 3), translate=(5, 7))
+    rows = objects_of(compared(), "cells refined")
+    shown = gain_layer(refined, refined.data, rows)
+    assert (list(shown.scale), list(shown.translate)) == ([2, 3], [5, 7])
+    np.testing.assert_allclose(shown.get_color(2), colour_of(rows[2]["gain"]))
+    assert shown.get_color(4)[3] == 0  # has no partner
+    assert not compare_dock().is_labels(shown)
+
+
+def compare_dock() -> Any:
+    """The module with Qt in it."""
+    from napari_segrefiner.plugin import compare_dock as module
+
+    return module
+
+
+@pytest.fixture
+def opened(make_napari_viewer: Any) -> Any:
+    """A viewer with an image, the truth, coarse and refined labels, and the dock."""
+    viewer = make_napari_viewer()
+    truth, coarse, refined = layers()
+    refined.metadata["segrefiner"] = {"source": "cells"}
+    picture = Image((squares() > 0) * np.uint8(200), name="picture")
+    viewer.layers.extend([picture, truth, coarse, refined])
+    dock = compare_dock().CompareDock(viewer, runner=SteppedRunner(is_eager=True))
+    viewer.window.add_dock_widget(dock)
+    return viewer, dock
+
+
+@pytest.mark.gui
+def test_the_dock_guesses_who_is_who_and_keeps_pace(opened: Any) -> None:
+    viewer, dock = opened
+    assert dock.truth_box.layer is viewer.layers["truth"]
+    assert dock.coarse_box.layer is viewer.layers["cells"]
+    assert dock.refined_list.layers == [viewer.layers["cells refined"]]
+    more = viewer.add_labels(squares(), name="other")
+    assert dock.refined_list.layers == [viewer.layers["cells refined"]]
+    dock.refined_list.tick(more)
+    viewer.layers.move(0, 2)
+    viewer.layers["cells refined"].name = "best"
+    assert [one.name for one in dock.refined_list.layers] == ["best", "other"]
+    dock.coarse_box.choose(more)  # who is coarse is not refined as well
+    assert [one.name for one in dock.refined_list.layers] == ["best"]
+    viewer.layers.remove("best")
+    assert dock.refined_list.layers == []
+
+
+@pytest.mark.gui
+def test_a_comparison_fills_table_features_and_colours(opened: Any) -> None:
+    viewer, dock = opened
+    viewer.layers.selection.active = viewer.layers["cells"]
+    dock.compare_button.click()
+    assert dock.message_label.text() == "✓ 3 true objects."
+    lines = dock.table_text().splitlines()
+    assert lines[0].split("\t") == ["", "coarse", "cells refined"]
+    assert lines[1].split("\t")[::2] == ["IoU", "0.667"]
+    assert dock.table.item(0, 1).font().bold()
+    assert not dock.table.item(0, 2).font().bold()
+    assert list(viewer.layers["cells"].features.columns)[1:] == [
+        "truth", "iou", "boundary_iou",
+    ]  # fmt: skip
+    assert "gain" in viewer.layers["cells refined"].features
+    assert viewer.layers[-1].name == "cells refined gain"
+    assert viewer.layers.selection.active is viewer.layers["cells"]
+    dock.compare_button.click()  # again: no second layer of gains
+    assert len(viewer.layers) == 5
+    dock.gain_check.setChecked(False)
+    viewer.layers.remove("cells refined gain")
+    dock.compare()
+    assert len(viewer.layers) == 4
+
+
+@pytest.mark.gui
+def test_what_cannot_be_compared_is_said_and_nothing_changes(opened: Any) -> None:
+    viewer, dock = opened
+    assert not dock.json_button.isEnabled()
+    viewer.layers["truth"].data = squares()[:30]
+    dock.compare()
+    assert dock.message_label.text().startswith("⚠ 'truth' is 30 x 80 but")
+    viewer.layers["truth"].data = np.zeros((60, 80), int)
+    dock.compare()
+    assert dock.message_label.text() == "⚠ The truth holds no object."
+    assert dock.compared is None
+    assert dock.compare_button.isEnabled()
+    assert len(viewer.layers) == 4
+
+
+@pytest.mark.gui
+def test_saved_scores_are_those_of_the_command_line(
+    opened: Any, tmp_path: Path, capsys: Any
+) -> None:
+    viewer, dock = opened
+    dock.compare()
+    dock.save_json(str(tmp_path / "dock.json"))
+    dock.save_page(str(tmp_path / "report"))  # the ending is added
+    assert dock.message_label.text() == f"✓ Written to {tmp_path / 'report.html'}"
+    page = (tmp_path / "report.html").read_text()
+    assert "cells refined" in page
+    assert "data:image" in page
+    command = ["evaluate", "--json", str(tmp_path / "files.json")]
+    for flag, name in (("truth", "truth"), ("coarse", "cells"),
+                       ("refined", "cells refined")):  # fmt: skip
+        (tmp_path / name).mkdir()
+        write_labels(tmp_path / name / "truth.tif", viewer.layers[name].data)
+        command += [f"--{flag}", str(tmp_path / name)]
+    assert main(command) == 0
+    files, own = (
+        json.loads((tmp_path / f"{name}.json").read_text())
+        for name in ("files", "dock")
+    )
+    assert own == files
+    dock.save_json(str(tmp_path / "nowhere" / "dock.json"))
+    assert dock.message_label.text().startswith("⚠ The folder")
+
+
+@pytest.mark.gui
+def test_the_dock_works_in_a_thread_and_may_be_closed_meanwhile(
+    make_napari_viewer: Any, qtbot: Any
+) -> None:
+    from qtpy.QtCore import QThreadPool
+
+    viewer = make_napari_viewer()
+    viewer.layers.extend(layers())
+    dock = viewer.window.add_plugin_dock_widget(
+        "napari-segrefiner", "Compare with the truth"
+    )[1]
+    dock.compare()
+    assert not dock.compare_button.isEnabled()
+    qtbot.waitUntil(lambda: not dock.is_running, timeout=10_000)
+    assert dock.compared is not None
+    dock.compare()
+    viewer.window.remove_dock_widget("all")
+    assert QThreadPool.globalInstance().waitForDone(5000)
+    qtbot.wait(20)
