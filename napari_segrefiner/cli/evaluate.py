@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_segrefiner.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -17,7 +19,12 @@ if TYPE_CHECKING:
 
     from napari_segrefiner.evaluation.effort import Drawing
     from napari_segrefiner.evaluation.examples import Example, Picked
-    from napari_segrefiner.evaluation.folders import LabelFiles, LeftOut, MoreLayers
+    from napari_segrefiner.evaluation.folders import (
+        LabelFiles,
+        LeftOut,
+        Loaded,
+        MoreLayers,
+    )
     from napari_segrefiner.evaluation.pairing import Pairing
     from napari_segrefiner.evaluation.scores import ImageScores
 
@@ -195,37 +202,48 @@ def _run_effort(arguments: argparse.Namespace) -> int:
 
 def _more_layers(arguments: argparse.Namespace) -> MoreLayers | None:
     """What makes a layer of every baseline; None without baselines."""
-    from napari_segrefiner.cli.validate import read_baselines
+    from napari_segrefiner.cli.validate import read_baselines, wants_oracle
 
     baselines, tuned = read_baselines(arguments)
-    if not baselines:
+    has_oracle = wants_oracle(arguments)
+    if not baselines and not has_oracle:
         return None
-    if arguments.images is None:
+    if baselines and arguments.images is None:
         msg = "--baselines look at images; name their folder by --images."
         raise OptionError(msg)
 
     from napari_segrefiner.evaluation.baseline_runs import refine_with
+    from napari_segrefiner.evaluation.oracle import ORACLE, oracle_band
+    from napari_segrefiner.evaluation.pairing import pair_objects
+    from napari_segrefiner.evaluation.scores import COARSE
     from napari_segrefiner.io.stacks import planes
     from napari_segrefiner.models.catalogue import load_model
     from napari_segrefiner.options import RefineOptions
 
-    card = load_model(arguments.model).card
+    card = load_model(arguments.model).card if baselines else None
 
-    def more(
-        set_name: str, image: npt.NDArray[Any], coarse: npt.NDArray[Any]
-    ) -> dict[str, npt.NDArray[Any]]:
+    def more(set_name: str, found: Loaded) -> dict[str, npt.NDArray[Any]]:
+        coarse = found.layers[COARSE]
         layers = {one.name: coarse.copy() for one in baselines}
-        for plane in planes(image, coarse):
-            options = RefineOptions(channel_axis=plane.channel_axis)
-            for one in baselines:
-                layers[one.name][plane.index] = refine_with(
-                    one,
-                    tuned.settings(one.name, set_name),
-                    plane.image,
-                    plane.labels,
-                    card=card,
-                    options=options,
-                ).labels
+        if card is not None and found.image is not None:
+            for plane in planes(found.image, coarse):
+                options = RefineOptions(channel_axis=plane.channel_axis)
+                for one in baselines:
+                    layers[one.name][plane.index] = refine_with(
+                        one,
+                        tuned.settings(one.name, set_name),
+                        plane.image,
+                        plane.labels,
+                        card=card,
+                        options=options,
+                    ).labels
+        if has_oracle:
+            pairs = pair_objects(found.truth, coarse, arguments.pair)
+            layers[ORACLE] = coarse.copy()
+            for index in np.ndindex(coarse.shape[:-2]):
+                layers[ORACLE][index] = oracle_band(
+                    found.truth[index], coarse[index], pairs
+                )
         return layers
 
     return more

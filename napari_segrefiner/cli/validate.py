@@ -96,7 +96,8 @@ def add_baseline_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="A,B,...",
         help="simple methods to score as well: nothing, smooth, graph_cut, "
-        "random_walker, edge_snap, cascade_psp (if installed), or all",
+        "random_walker, edge_snap, cascade_psp (if installed), or all; and "
+        "oracle_band, what no method could do better within a band",
     )
     parser.add_argument(
         "--tuned",
@@ -119,7 +120,13 @@ def read_baselines(
     from napari_segrefiner.evaluation.tuning import Tuned, find_baselines, read_tuned
 
     tuned = read_tuned(arguments.tuned) if arguments.tuned else Tuned()
-    return find_baselines(names(arguments.baselines)), tuned
+    words = [word for word in names(arguments.baselines) if word != "oracle_band"]
+    return find_baselines(words), tuned
+
+
+def wants_oracle(arguments: argparse.Namespace) -> bool:
+    """Whether the upper bound is named among the baselines; "all" does not mean it."""
+    return "oracle_band" in names(arguments.baselines)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -151,6 +158,7 @@ def _validate(
     import torch
 
     from napari_segrefiner.evaluation.coarse_sets import make_coarse_sets
+    from napari_segrefiner.evaluation.oracle import ORACLE
     from napari_segrefiner.evaluation.validation import (
         means,
         table_head,
@@ -175,8 +183,11 @@ def _validate(
     baselines, tuned = read_baselines(arguments)
     plan = read_plan(arguments)
     runs = variants(options, steps, ways)
-    layers = [*runs, *(one.name for one in baselines)]
+    has_oracle = wants_oracle(arguments)
+    layers = [*runs, *(one.name for one in baselines), *[ORACLE] * has_oracle]
     settings = settings_of(model, plan, runs, baselines, tuned)
+    if has_oracle:
+        settings["baselines"][ORACLE] = []
     rows = read_rows(arguments.json, settings) if arguments.resume else []
 
     def show(row: Row) -> None:
@@ -195,9 +206,17 @@ def _validate(
         for one in list(make_coarse_sets(folder, plan))
         if (one.kind, one.name) not in known
     ]
-    for row in validate(
-        sets, model, options, steps, ways=ways, baselines=baselines, tuned=tuned
-    ):
+    found = validate(
+        sets,
+        model,
+        options,
+        steps,
+        ways=ways,
+        baselines=baselines,
+        tuned=tuned,
+        has_oracle=has_oracle,
+    )
+    for row in found:
         rows.append(row)
         show(row)
         if arguments.json:

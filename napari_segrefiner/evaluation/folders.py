@@ -163,10 +163,8 @@ class Loaded:
     image: npt.NDArray[Any] | None = None
 
 
-#: From the name of a set, an image and its coarse labels to more layers by name.
-MoreLayers = Callable[
-    [str, npt.NDArray[Any], npt.NDArray[Any]], Mapping[str, npt.NDArray[Any]]
-]
+#: From the name of a set and what was read to more layers by name.
+MoreLayers = Callable[[str, Loaded], Mapping[str, npt.NDArray[Any]]]
 
 
 def load(files: LabelFiles, more: MoreLayers | None = None) -> Loaded:
@@ -189,9 +187,10 @@ def load(files: LabelFiles, more: MoreLayers | None = None) -> Loaded:
         layers = {name: labels.astype(bool) for name, labels in layers.items()}
         truth = truth.astype(bool) if _is_mask(truth) else truth
     image = read_image(files.image) if files.image else None
-    if more is not None and image is not None:
-        layers |= more(files.set_name, image, layers[COARSE])
-    return Loaded(truth, layers, image)
+    found = Loaded(truth, layers, image)
+    if more is not None:
+        layers |= more(files.set_name, found)
+    return found
 
 
 def _is_mask(labels: npt.NDArray[Any]) -> bool:
@@ -212,7 +211,7 @@ def score_files(
     files : LabelFiles
     pairing : {"auto", "id", "overlap"}
     more : callable, optional
-        Makes layers from the image and the coarse labels, see :func:`load`.
+        Makes layers from those that were read, see :func:`load`.
 
     Yields
     ------

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.errors import OptionError
+from napari_segrefiner.evaluation.oracle import ORACLE, oracle_band
 from napari_segrefiner.evaluation.pairing import pair_objects
 from napari_segrefiner.evaluation.scores import (
     COARSE,
@@ -100,6 +101,7 @@ def validate(
     ways: Sequence[str] = ("plain",),
     baselines: Sequence[Baseline] = (),
     tuned: Tuned | None = None,
+    has_oracle: bool = False,
 ) -> Iterator[Row]:
     """Refine every set with every number of steps and score it.
 
@@ -116,6 +118,8 @@ def validate(
         Scored beside the model, with its crops and its merge.
     tuned : Tuned, optional
         Their settings for each set; their defaults if not given.
+    has_oracle : bool
+        Whether to score what a band allows at best, see :mod:`.oracle`.
 
     Yields
     ------
@@ -151,6 +155,8 @@ def validate(
                 ).labels
                 seconds[baseline.name] += time.perf_counter() - start
             pairs = pair_objects(coarse.truth, coarse.labels, "id")
+            if has_oracle:
+                layers[ORACLE] = oracle_band(coarse.truth, coarse.labels, pairs)
             images.append(score_image(stem, coarse.truth, layers, pairs))
         yield Row(one.kind, one.name, totals(images), seconds)
 
