@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +156,8 @@ def _run_effort(arguments: argparse.Namespace) -> int:
         format_effort,
         summarise,
     )
-    from napari_segrefiner.evaluation.folders import TRUTHS, find_files
+    from napari_segrefiner.evaluation.effort_page import effort_page
+    from napari_segrefiner.evaluation.folders import TRUTHS, LeftOut, find_files
     from napari_segrefiner.io.atomic import check_destination, write_text
     from napari_segrefiner.io.images import read_image
     from napari_segrefiner.io.labels import read_labels
@@ -163,19 +165,26 @@ def _run_effort(arguments: argparse.Namespace) -> int:
     if arguments.images is None or arguments.limit < 1:
         msg = "--effort needs --images and a --limit of at least 1."
         raise OptionError(msg)
-    if arguments.json is not None:
-        check_destination(arguments.json, overwrite=arguments.overwrite)
+    for file in (arguments.json, arguments.html):
+        if file is not None:
+            check_destination(file, overwrite=arguments.overwrite)
     # The truth stands for the labels before: only what it draws matters.
     found = find_files(
         arguments.truth, arguments.truth, (), arguments.images, roles=TRUTHS
     )
+    left_out = list(found.left_out)
     files = {one.name: one for one in found.files}
-    truths = {name: read_labels(one.truth) for name, one in files.items()}
-    truths = {name: truth for name, truth in truths.items() if truth.ndim == 2}
+    truths = {}
+    for name, one in files.items():
+        try:
+            truths[name] = read_labels(one.truth)
+        except InputError as error:
+            left_out.append(LeftOut(name, str(error)))
+            continue
+        if truths[name].ndim != 2:
+            del truths[name]
+            left_out.append(LeftOut(name, "It is a stack; only planes are drawn."))
     chosen = choose_objects(truths, arguments.limit, "effort")
-    if not chosen:
-        msg = f"{arguments.truth} holds no plane with objects; name true labels."
-        raise InputError(msg)
 
     from napari_segrefiner.core.refiner import refine
     from napari_segrefiner.models.catalogue import load_model
@@ -189,14 +198,27 @@ def _run_effort(arguments: argparse.Namespace) -> int:
     for name in tqdm(sorted(chosen), unit="picture", disable=None, leave=False):
         path = files[name].image
         if path is not None:
-            image = read_image(path)
-            drawings += draw(image, truths[name], chosen[name], by_model, name=name)
+            try:
+                image = read_image(path)
+                drawings += list(
+                    draw(image, truths[name], chosen[name], by_model, name=name)
+                )
+            except InputError as error:
+                left_out.append(LeftOut(name, str(error)))
+    _complain(left_out)
+    if not drawings:
+        msg = f"{arguments.truth} holds no plane with objects; name true labels."
+        raise InputError(msg)
     effort = summarise(drawings)
     print(f"Model {model.name} {model.sha256[:12]}")
     print(format_effort(effort))
     if arguments.json is not None:
-        text = json.dumps(effort_json(effort), indent=1) + "\n"
+        content = {"left_out": [asdict(one) for one in left_out]}
+        text = json.dumps({**effort_json(effort), **content}, indent=1) + "\n"
         write_text(arguments.json, text, overwrite=arguments.overwrite)
+    if arguments.html is not None:
+        page = effort_page(effort, model.name)
+        write_text(arguments.html, page, overwrite=arguments.overwrite)
     return 0
 
 

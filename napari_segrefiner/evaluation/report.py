@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_segrefiner import __version__
 from napari_segrefiner.evaluation.balance import CHANGES
 from napari_segrefiner.evaluation.drawings import (
     balance_svg,
@@ -18,7 +17,7 @@ from napari_segrefiner.evaluation.drawings import (
     histogram_svg,
     scatter_svg,
 )
-from napari_segrefiner.evaluation.report_style import STYLE
+from napari_segrefiner.evaluation.report_style import whole_page
 from napari_segrefiner.evaluation.scores import COARSE, ImageScores, Total, totals
 from napari_segrefiner.evaluation.tables import COLUMNS, Totals, totals_by_set
 
@@ -40,6 +39,7 @@ TITLES_COARSE = {
     "worst": ("Worst", "the objects that fit least"),
 }
 MOST_LEFT_OUT = 200
+FOOTER = "Intervals: 95 %, from drawing the images anew 1,000 times."
 #: Columns in which less is better.
 LESS_IS_BETTER = ("worse_02", "worse_05", "lost")
 CHANGE_NAMES = dict(
@@ -84,7 +84,6 @@ def render(report: Report) -> str:
     found = totals(images)
     n_objects = found[COARSE]["iou"].n
     parts = [
-        f"<h1>{escape(report.title)}</h1>",
         f'<p class="lead">{n_objects:,} objects in {len(images):,} images'
         + _layers_text(report)
         + "</p>",
@@ -94,21 +93,8 @@ def render(report: Report) -> str:
         _charts(report, images, found),
         *(_group(report, name) for name in report.examples if report.examples[name]),
         _left_out(report.left_out),
-        _footer(),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(report.title)}</title><style>{STYLE}</style></head>"
-        f"<body><main>{''.join(parts)}</main></body></html>\n"
-    )
-
-
-def _footer() -> str:
-    return (
-        f"<footer>napari-segrefiner {escape(__version__)}. Intervals: 95 %, from "
-        "drawing the images anew 1,000 times.</footer>"
-    )
+    return whole_page(report.title, parts, FOOTER)
 
 
 def _layers_text(report: Report) -> str:

@@ -1,4 +1,11 @@
-"""How the report looks: colours, sizes, light and dark."""
+"""How reports look: colours, sizes, light and dark, and the page around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from napari_segrefiner import __version__
 
 #: Orange, sky blue, blue and vermilion are told apart by all kinds of colour vision.
 STYLE = """
@@ -43,6 +50,11 @@ figure { margin: 0; }
 .chart { width: 100%; height: auto; display: block; }
 .chart text { font-size: 12px; fill: var(--faint); }
 .chart text.axis { fill: var(--ink); }
+.curve { fill: none; stroke-width: 2.5; stroke-linejoin: round; }
+.curve.before { stroke: var(--before); stroke-dasharray: 7 4; }
+.curve.after { stroke: var(--after); }
+circle.before { fill: var(--before); } circle.after { fill: var(--after); }
+.reached { stroke: var(--ink); stroke-width: 4; }
 .grid { stroke: var(--line); stroke-width: 1; }
 .diagonal { stroke: var(--faint); stroke-width: 1.2; stroke-dasharray: 5 4; }
 circle.rose { fill: var(--rose); fill-opacity: .55; }
@@ -73,3 +85,15 @@ svg.object .truth { stroke: #fff; stroke-width: 1.6; stroke-dasharray: 4 4; }
 footer { margin-top: 48px; font-size: 13px; }
 @media print { .card, figure { break-inside: avoid; } }
 """
+
+
+def whole_page(title: str, parts: Iterable[str], footer: str = "") -> str:
+    """An HTML page that needs no other file; `parts` are HTML, `title` is text."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
+        f"<body><main><h1>{escape(title)}</h1>{''.join(parts)}"
+        f"<footer>napari-segrefiner {escape(__version__)}. {footer}</footer>"
+        "</main></body></html>\n"
+    )

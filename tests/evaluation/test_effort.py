@@ -14,6 +14,7 @@ from napari_segrefiner.evaluation.effort import (
     format_effort,
     summarise,
 )
+from napari_segrefiner.evaluation.effort_page import effort_page
 from napari_segrefiner.io.labels import write_labels
 from tests.core.stubs import bright, disk, stub_model
 
@@ -75,10 +76,45 @@ def test_the_command_draws_and_refines(tmp_path, monkeypatch, capsys):
     for part, values in (("truth", truth()), ("images", 200 * (truth() > 0))):
         (tmp_path / part).mkdir()
         write_labels(tmp_path / part / "a.png", values.astype(np.uint8))
+    # What cannot be used is told, and the rest is drawn.
+    write_labels(tmp_path / "truth/alone.png", truth())
+    write_labels(tmp_path / "truth/small.png", truth())
+    write_labels(tmp_path / "images/small.png", np.zeros((9, 9), np.uint8))
+    (tmp_path / "truth/broken.png").write_bytes(b"no picture")
+    write_labels(tmp_path / "images/broken.png", truth())
     words = ["evaluate", "--effort", "--truth", tmp_path / "truth"]
     words += ["--images", tmp_path / "images", "--json", tmp_path / "e.json"]
+    words += ["--html", tmp_path / "e.html"]
     assert main([str(word) for word in words]) == 0
     content = json.loads((tmp_path / "e.json").read_text())
     assert content["n"] == 2
     assert content["refined"][0] > content["drawn"][0]
-    assert "points" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "points" in told.out
+    left_out = {one["name"] for one in content["left_out"]}
+    assert left_out == {"alone", "small", "broken"}
+    assert all(f"{name}: " in told.err for name in left_out)
+    page = (tmp_path / "e.html").read_text()
+    assert "refined by <b>stub</b>" in page
+    assert "http" not in page
+
+
+def test_the_page_draws_both_curves_and_the_points_saved():
+    effort = Effort((4, 8, 12), (0.6, 0.8, 0.92), (0.86, 0.9, 0.93), 5)
+    page = effort_page(effort, "a<b>")
+    assert "a&lt;b&gt;" in page
+    assert page.count("<circle") == 6
+    assert page.count('class="reached"') == 2
+    assert f"{effort.saved(0.85):.1f} points saved" in page
+    never = effort_page(Effort((4, 8), (0.5, 0.6), (0.6, 0.7), 5), "m")
+    assert "&gt; 8" in never
+    assert 'class="reached"' not in never
+
+
+def test_no_object_to_draw_is_refused(tmp_path, capsys):
+    for part in ("truth", "images"):
+        (tmp_path / part).mkdir()
+        write_labels(tmp_path / part / "a.png", np.zeros((9, 9), np.uint8))
+    words = ["--truth", str(tmp_path / "truth"), "--images", str(tmp_path / "images")]
+    assert main(["evaluate", "--effort", *words]) == 2
+    assert "holds no plane with objects" in capsys.readouterr().err
