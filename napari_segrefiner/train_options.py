@@ -36,6 +36,7 @@ _WINDOWS: dict[str, Any] = {
     "batch_size": 32,
     "at_once": 0,
     "window": 64,
+    "large_share": 0.25,
     "final_rate": 0.02,
     "milestones": (),
     "weight_decay": 1e-4,
@@ -63,6 +64,7 @@ _PUBLISHED: dict[str, Any] = {
     "batch_size": 64,
     "at_once": 8,
     "window": 256,
+    "large_share": 0.0,
     "learning_rate": 4e-4,
     "final_rate": 0.0,
     "milestones": (80_000, 100_000),
@@ -98,6 +100,7 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
         "init": "default",
         "iterations": 400,
         "minutes": 4.0,
+        "large_share": 0.0,
         "learning_rate": 2e-4,
         "warm_up": 50,
         "own_after": 0,
@@ -107,6 +110,7 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
         **_WINDOWS,
         "init": NONE,
         "iterations": 12000,
+        "large_share": 0.5,
         "learning_rate": 1e-3,
         "warm_up": 200,
         "own_after": 2000,
@@ -196,6 +200,13 @@ class TrainOptions:
         maximum=1024,
         unit="px",
         source="SPEC 2.6, RECIPE 3",
+    )
+    large_share: float | None = option(
+        None,
+        "Share of batches with a quarter as many windows of twice the side, which show "
+        "large objects as they are refined.",
+        minimum=0,
+        maximum=1,
     )
     learning_rate: float | None = option(
         None,
@@ -321,6 +332,12 @@ class TrainOptions:
             message = (
                 f"Crops {filled.crops} go with the published simulator alone; leave "
                 "--simulator out, or choose --crops windows."
+            )
+            raise OptionError(message)
+        if filled.crops != "windows" and filled.large_share:
+            message = (
+                f"Crops {filled.crops} have one size; leave --large-share out, or "
+                "choose --crops windows."
             )
             raise OptionError(message)
         if filled.crops == "patches" and known(filled.batch_size) % 2:

@@ -7,10 +7,11 @@ alone, so that a resumed run sees the same batches as an uninterrupted one.
 from __future__ import annotations
 
 import itertools
+import math
 import signal
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,13 @@ class SampleSource(Protocol):
         """Image (3, S, S) in [0, 1], fine and coarse mask (S, S), of that number."""
 
 
+class ScaledSource(SampleSource, Protocol):
+    """Windows of one size that can make larger ones of the same data."""
+
+    def enlarged(self) -> SampleSource:
+        """The same with windows of twice the side, of larger objects."""
+
+
 class Batch(NamedTuple):
     """N samples, ready for the network.
 
@@ -73,7 +81,8 @@ class Batch(NamedTuple):
 class Draws:
     """How indices, own masks and hidden maps are drawn; names as in TrainOptions.
 
-    ``rank`` of ``size`` processes makes the rank-th equal share of every batch.
+    A batch of large windows has a quarter as many, so that it takes as long. Of
+    ``size`` processes, the one of ``rank`` makes its equal share of every batch.
     """
 
     seed: int
@@ -81,6 +90,7 @@ class Draws:
     own_share: float
     own_after: int
     map_dropout: float
+    large_share: float = 0.0
     uniform_index: bool = False
     normalisation: Normalisation = "window"
     rank: int = 0
@@ -93,14 +103,20 @@ class TrainingBatches(Dataset[Batch]):
     def __init__(self, samples: SampleSource, draws: Draws) -> None:
         self.samples = samples
         self.draws = draws
+        self.large: SampleSource | None = None
+        if draws.large_share:
+            self.large = cast("ScaledSource", samples).enlarged()
 
     def __getitem__(self, iteration: int) -> Batch:
         """Make batch number `iteration`."""
         draws = self.draws
         n = draws.batch_size // draws.size
+        source = self.samples
+        if self.large is not None and self._is_large(iteration):
+            source, n = self.large, max(1, n // 4)
         first = iteration * draws.batch_size + draws.rank * n
         numbers = range(first, first + n)
-        images, fines, coarses = zip(*map(self.samples.sample, numbers), strict=True)
+        images, fines, coarses = zip(*map(source.sample, numbers), strict=True)
         side = fines[0].shape[0]
         noise = np.empty((n, 1, side, side), np.float32)
         chances = np.empty((n, 3))
@@ -123,6 +139,11 @@ class TrainingBatches(Dataset[Batch]):
             is_own=torch.from_numpy(is_own),
             map_scale=torch.from_numpy(map_scale),
         )
+
+    def _is_large(self, iteration: int) -> bool:
+        """Large batches are spread evenly over the others."""
+        share = self.draws.large_share
+        return math.floor((iteration + 1) * share) > math.floor(iteration * share)
 
     def _generator(self, number: int) -> np.random.Generator:
         # The samples draw from the same key with the counter at 0: far away from here.

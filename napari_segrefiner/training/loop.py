@@ -298,6 +298,7 @@ class _Training:
             own_share=known(options.own_share),
             own_after=known(options.own_after),
             map_dropout=known(options.map_dropout),
+            large_share=known(options.large_share),
             uniform_index=known(options.uniform_index),
             normalisation=self.config.card.normalisation,
             rank=team.rank,

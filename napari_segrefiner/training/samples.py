@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -15,7 +17,7 @@ from napari_segrefiner.io.datasets import ImageSet
 from napari_segrefiner.io.pairs import Pair, read_sets
 from napari_segrefiner.training.augment import AugmentOptions, augment
 from napari_segrefiner.training.composites import Composer, CompositeOptions
-from napari_segrefiner.training.pictures import MIN_AREA, Picture, picture_of
+from napari_segrefiner.training.pictures import MIN_AREA, Picture, Thing, picture_of
 from napari_segrefiner.training.shapes import ShapeMaker, label_shape
 from napari_segrefiner.training.simulate import SimulatorOptions, iou, simulate
 from napari_segrefiner.training.simulate_published import simulate_published
@@ -48,6 +50,11 @@ SET_WEIGHTS: Mapping[str, float] = MappingProxyType(
 MAX_SHAPES = 250
 #: Real coarse masks are not used where their IoU in the window is below this.
 MIN_REAL_IOU = 0.4
+
+#: What is different in large windows: few parts of boundaries, nothing enlarged much.
+LARGE: Mapping[str, float] = MappingProxyType(
+    {"smallest": 0.28, "max_zoom": 1.25, "patch": 0.2}
+)
 
 Image = npt.NDArray[np.float32]
 
@@ -168,6 +175,23 @@ class Samples:
         image, fine, coarse = made
         return augment(rng, image, self.options.colour), fine, coarse
 
+    def enlarged(self) -> Samples:
+        """The same data in windows of twice the side, mostly of larger objects.
+
+        At inference such windows show objects that do not fit a smaller one.
+        """
+        large = copy.copy(self)
+        large.window = 2 * self.window
+        windows = dataclasses.replace(self.options.windows, **LARGE)
+        large.options = dataclasses.replace(self.options, windows=windows)
+        large.composer = Composer(
+            self.composer.sets,
+            self.composer.shapes,
+            large.window,
+            self.options.composites,
+        )
+        return large
+
     def batch(self, iteration: int, batch_size: int) -> tuple[Image, Mask, Mask]:
         """Samples iteration * batch_size onwards, stacked.
 
@@ -215,7 +239,7 @@ class Samples:
         for _ in range(4):
             _, pictures = self.sets[int(rng.choice(len(self.sets), p=self.share))]
             picture = pictures[int(rng.integers(len(pictures)))]
-            thing = picture.things[int(rng.integers(len(picture.things)))]
+            thing = self._draw_thing(rng, picture)
             which = None
             if thing.coarse and rng.random() < self.options.real_coarse:
                 which = thing.coarse[int(rng.integers(len(thing.coarse)))]
@@ -232,6 +256,15 @@ class Samples:
             coarse = self._coarse(rng, image, fine, others, is_patch=window.is_patch)
             return image, fine, coarse
         return None
+
+    def _draw_thing(self, rng: np.random.Generator, picture: Picture) -> Thing:
+        """An object, large enough for the window if a few draws find one."""
+        least = self.options.windows.smallest * self.window
+        for _ in range(4 if least else 1):
+            thing = picture.things[int(rng.integers(len(picture.things)))]
+            if thing.side >= least:
+                break
+        return thing
 
 
 def _pictures(

@@ -23,9 +23,12 @@ Mask = npt.NDArray[np.bool_]
 class WindowOptions:
     """How training windows are drawn (RECIPE 3).
 
-    Lengths are in window px, a zoom is window px per picture px.
+    Lengths are in window px, a zoom is window px per picture px; ``smallest`` is the
+    least side of an object's box, as a share of the window's, as far as a few draws
+    find one.
     """
 
+    smallest: float = 0.0
     ratio: tuple[float, float] = (1.2, 2.6)
     margin: float = 4.0
     max_zoom: float = 2.5

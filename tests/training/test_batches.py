@@ -60,6 +60,26 @@ def test_own_masks_begin_when_asked(discs: Discs) -> None:
     assert batches[5].is_own.any()
 
 
+class GrowingDiscs(Discs):
+    """Discs that come in twice the size, too."""
+
+    def enlarged(self) -> Discs:
+        large = GrowingDiscs()
+        large.side = 2 * self.side
+        return large
+
+
+def test_large_windows_come_in_every_other_batch_a_quarter_as_many() -> None:
+    draws = dataclasses.replace(DRAWS, batch_size=8, large_share=0.5)
+    batches = TrainingBatches(GrowingDiscs(), draws)
+    shapes = [tuple(batches[i].fine.shape) for i in range(4)]
+    small = tuple(TrainingBatches(GrowingDiscs(), DRAWS)[0].fine.shape[2:])
+    assert shapes[0] == shapes[2] == (8, 1, *small)
+    assert shapes[1] == shapes[3] == (2, 1, 2 * small[0], 2 * small[1])
+    for part in batches[1]:
+        assert len(part) == 2
+
+
 @pytest.mark.slow
 def test_a_worker_makes_the_same_batches(discs: Discs) -> None:
     batches = TrainingBatches(discs, DRAWS)
