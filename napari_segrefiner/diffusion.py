@@ -26,6 +26,9 @@ KEEP_FINE: tuple[float, ...] = (0.80, 0.64, 0.48, 0.32, 0.16, 0.0)
 
 N_LEVELS = len(KEEP_FINE)
 
+#: Axes that are mirrored before the network and back after it.
+MIRRORINGS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
+
 Network = Callable[[Tensor, Tensor], Tensor]
 Noise = Callable[[int], Tensor]
 
@@ -105,9 +108,10 @@ class Step:
     mask_in : (N, 1, H, W) float tensor, 0 or 1
         The mask that the network was given.
     logits, probability : (N, 1, H, W) float tensors
-        The network's answer and its sigmoid.
+        The network's answer and its sigmoid; at an end of kind ``mean``, the mean of
+        the answers of all steps and its sigmoid.
     mask : (N, 1, H, W) float tensor, 0 or 1
-        The mask after the step; at a soft end ``probability >= 0.5``.
+        The mask after the step; ``probability >= 0.5`` at an end that draws nothing.
     fine_probability : (N, 1, H, W) float tensor in [0, 1]
         Probability f that a pixel is fine, accumulated over the steps.
     """
@@ -151,8 +155,10 @@ def reverse_steps(
         ``marginal``: each state is drawn afresh from f, as in the published code.
         ``absorbing``: fine pixels stay fine and coarse ones turn with probability c, as
         the paper's Algorithm 2 is printed. Every step has the same marginals in both.
-    last : {"soft", "sampled"}
+    last : {"soft", "sampled", "mean"}
         ``soft``: the last step draws nothing, its mask is ``probability >= 0.5``.
+        ``mean``: the same with the mean of all steps' logits, where every step sees
+        image and mask mirrored another way: their errors are less alike.
     ends_fine : bool
         Whether the last step leads to the all fine level. False cuts the chain off: the
         last step leads to the level before its own index, as the published code does.
@@ -169,20 +175,27 @@ def reverse_steps(
     fine = torch.zeros_like(coarse) if fine_probability is None else fine_probability
     is_fine = torch.zeros_like(coarse, dtype=torch.bool)
     mask = coarse
+    total = torch.zeros_like(coarse)
     for step, index in enumerate(indices):
         is_last = step == len(indices) - 1
         mask_in = mask
         batch_index = torch.full(
             (len(image),), index, dtype=torch.int64, device=image.device
         )
-        logits = network(torch.cat([image, mask_in], dim=1), batch_index).float()
+        axes = MIRRORINGS[step % len(MIRRORINGS)] if last == "mean" else ()
+        x = torch.cat([image, mask_in], dim=1)
+        logits = mirrored(network, x, batch_index, axes).float()
+        if last == "mean":
+            total += logits
+            if is_last:
+                logits = total / len(indices)
         probability = torch.sigmoid(logits)
         predicted = (logits >= 0).to(coarse.dtype)
         confidence = 2.0 * (probability - 0.5).abs()
         keep_to = _keep_after(index, None if is_last else indices[step + 1], ends_fine)
         chance = transition_probability(confidence, KEEP_FINE[index], keep_to)
         fine = fine + (1.0 - fine) * chance
-        if is_last and last == "soft":
+        if is_last and last != "sampled":
             mask = (probability >= 0.5).to(coarse.dtype)
         else:
             uniform = noise(step)
@@ -194,6 +207,13 @@ def reverse_steps(
         if pinned is not None:
             mask = torch.where(pinned, coarse, mask)
         yield Step(step, index, mask_in, logits, probability, mask, fine)
+
+
+def mirrored(
+    network: Network, x: Tensor, index: Tensor, axes: tuple[int, ...]
+) -> Tensor:
+    """The network's answer to its mirrored input, mirrored back."""
+    return network(x.flip(axes), index).flip(axes) if axes else network(x, index)
 
 
 def _keep_after(index: int, next_index: int | None, ends_fine: bool) -> float:

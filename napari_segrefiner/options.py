@@ -179,7 +179,7 @@ Mode = Literal["objects", "whole", "auto"]
 LabelsAre = Literal["objects", "classes"]
 Preset = Literal["default", "published"]
 Transition = Literal["marginal", "absorbing"]
-Last = Literal["soft", "sampled"]
+Last = Literal["soft", "sampled", "mean"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
 ChannelAxis = Literal["auto", "none", "first", "last"]
@@ -267,7 +267,8 @@ class RefineOptions:
     )
     last: Last | None = option(
         None,
-        "soft: the last step gives probabilities; sampled: it draws states.",
+        "soft: the last step gives probabilities; sampled: it draws states; mean: the "
+        "mean of all steps, each of which sees the picture mirrored another way.",
         source="SPEC 1.4",
     )
     flips: bool | None = option(

@@ -192,3 +192,54 @@ def test_stopping_half_way_runs_no_further_step():
     next(steps)
     steps.close()
     assert calls == [5, 4]
+
+
+def test_the_mean_of_all_steps_is_taken_with_mirrored_views():
+    image = torch.rand(2, 3, 6, 6)
+    coarse = (torch.rand(2, 1, 6, 6) < 0.5).float()
+    noise = torch.rand(6, 2, 1, 6, 6)
+    place = torch.linspace(-1, 1, 36).reshape(1, 1, 6, 6)
+    seen = []
+
+    def network(x, index):
+        seen.append(x)
+        return x[:, :1] - 0.5 + place + index.reshape(-1, 1, 1, 1)
+
+    def run(last):
+        seen.clear()
+        return list(
+            diffusion.reverse_steps(
+                network,
+                image,
+                coarse,
+                indices=diffusion.visit_indices(6),
+                noise=lambda step: noise[step],
+                last=last,
+            )
+        )
+
+    steps = run("mean")
+    for x, step, axes in zip(seen, steps, [(), (3,), (2,), (2, 3)] * 2, strict=False):
+        expected = torch.cat([image, step.mask_in], dim=1).flip(axes)
+        torch.testing.assert_close(x, expected)
+    # What the image adds is mirrored back; what the place adds is not the image's.
+    places = [place.flip(axes) for axes in ([(), (3,), (2,), (2, 3)] * 2)[:6]]
+    mean = image[:, :1] - 0.5 + torch.stack(places).mean(dim=0) + 2.5
+    torch.testing.assert_close(steps[-1].logits, mean)
+    torch.testing.assert_close(steps[-1].probability, mean.sigmoid())
+    torch.testing.assert_close(steps[-1].mask, (mean >= 0).float())
+
+
+def test_the_mean_of_one_step_is_its_answer():
+    def run(last):
+        (step,) = diffusion.reverse_steps(
+            lambda x, index: x[:, :1] - x[:, 3:],
+            torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(1)),
+            torch.eye(4)[None, None],
+            indices=(5,),
+            noise=lambda step: torch.rand(1, 1, 4, 4),
+            last=last,
+        )
+        return step
+
+    torch.testing.assert_close(run("mean").probability, run("soft").probability)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_segrefiner.core.device import translated_errors
+from napari_segrefiner.diffusion import MIRRORINGS, mirrored
 
 if TYPE_CHECKING:
     from napari_segrefiner.diffusion import Step
@@ -21,9 +22,6 @@ Arithmetic = Literal["float32", "bfloat16"]
 #: Crops on which both kinds of arithmetic are timed: some 0.2 s with the default model.
 TRIAL_SHAPE = (8, 4, 64, 64)
 N_TRIALS = 2
-
-#: Axes that are mirrored before the network and back after it.
-MIRRORINGS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
 
 
 class Denoiser:
@@ -58,12 +56,7 @@ class Denoiser:
 
     def __call__(self, x: Tensor, index: Tensor) -> Tensor:
         """The network's answer, or the mean of its mirrored answers."""
-        answers = [
-            self._answer(x.flip(axes), index).flip(axes)
-            if axes
-            else self._answer(x, index)
-            for axes in self._mirrorings
-        ]
+        answers = [mirrored(self._answer, x, index, axes) for axes in self._mirrorings]
         return answers[0] if len(answers) == 1 else torch.stack(answers).mean(dim=0)
 
     def _answer(self, x: Tensor, index: Tensor) -> Tensor:

@@ -55,12 +55,12 @@ class Chain:
     @property
     def n_fields(self) -> int:
         """Fields of noise that are drawn: a soft end draws none."""
-        return len(self.indices) - (self.last == "soft")
+        return len(self.indices) - (self.last != "sampled")
 
     def values(self, step: Step) -> Tensor:
         """What a step shows: its mask, or at a soft end its probabilities."""
         is_end = step.step == len(self.indices) - 1
-        return step.probability if is_end and self.last == "soft" else step.mask
+        return step.probability if is_end and self.last != "sampled" else step.mask
 
 
 class Process:
