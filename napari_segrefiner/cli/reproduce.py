@@ -187,6 +187,7 @@ def _run_masks(arguments: argparse.Namespace) -> int:
         coarse,
         model=model.name if model else f"masks in {arguments.refined}",
         official=WHOLE_MODEL,
+        preset=arguments.preset if model else "published",
         n=len(cases),
         n_published=100 if arguments.action == "big" else None,
     )
@@ -255,6 +256,7 @@ def _run_coco(arguments: argparse.Namespace) -> int:
         scores[0],
         model=model.name if model else f"results in {arguments.refined}",
         official=INSTANCE_MODEL,
+        preset=arguments.preset if model else "published",
         n=len(images),
         n_published=None,
     )

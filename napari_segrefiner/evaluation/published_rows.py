@@ -21,7 +21,10 @@ HEADS = {"iou_agg": "IoU", "mba": "mBA"}
 
 @dataclass(frozen=True)
 class Row:
-    """A published row: scores in per cent before and after refinement."""
+    """A published row: scores in per cent before and after refinement.
+
+    ``spread`` is what the paper prints behind refined scores: least, most.
+    """
 
     table: str
     name: str
@@ -30,6 +33,7 @@ class Row:
     coarse: Mapping[str, float]
     refined: Mapping[str, float]
     remark: str = ""
+    spread: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def find_row(data: str, name: str, part: str = "") -> Row | None:
         coarse=scores["coarse"],
         refined=scores["refined"],
         remark=content.get("remark", ""),
+        spread=content.get("spread", {}),
     )
 
 
@@ -112,6 +117,7 @@ def notes_on(
     *,
     model: str,
     official: str,
+    preset: str,
     n: int,
     n_published: int | None,
 ) -> tuple[str, ...]:
@@ -124,6 +130,8 @@ def notes_on(
         Our scores of the coarse masks, in per cent.
     model, official : str
         The model that was run, and the one of the paper.
+    preset : str
+        The settings; the paper's are "published".
     n, n_published : int
         Images scored, and those of the paper where it says so.
     """
@@ -133,6 +141,8 @@ def notes_on(
             f"Other weights: {model} was run, the paper's are {official} (see "
             "napari-segrefiner models)."
         )
+    if preset != "published":
+        notes.append(f"Other settings: preset {preset}, the paper's is published.")
     if n_published is not None and n != n_published:
         notes.append(f"Another selection: {n} of the paper's {n_published} images.")
     if row is not None:
@@ -169,6 +179,12 @@ def format_comparison(found: Comparison) -> str:
     lines.append(f"Ours: {found.n}, in per cent.")
     if row:
         lines.append(f"Paper: {row.name}, {row.what}; {row.source}.")
+        if row.spread:
+            spreads = ", ".join(
+                f"{HEADS.get(metric, metric)} +-{low:.2f} to +-{high:.2f}"
+                for metric, (low, high) in row.spread.items()
+            )
+            lines.append(f"Its printed spread (of what is not said): {spreads}.")
     lines += found.notes
     return "\n".join(lines)
 

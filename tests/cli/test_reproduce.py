@@ -86,6 +86,8 @@ def test_big_prints_our_numbers_beside_the_paper_s(big, model, capsys):
     assert "Other weights: stub" in shown
     assert "2 of the paper's 100 images" in shown
     assert "Other coarse masks" in shown
+    assert "Other settings" not in shown
+    assert "spread (of what is not said): IoU +-0.03 to +-0.06" in shown
     refined = read_image(big / "out" / "obj0.png")
     assert set(np.unique(refined)) == {0, 255}
     assert iou(large()[1], refined > 127) > 0.95
@@ -97,7 +99,7 @@ def test_big_prints_our_numbers_beside_the_paper_s(big, model, capsys):
 
 
 def test_dis5k_finds_the_set_and_resizes_grey_masks_before_the_threshold(
-    tmp_path, model
+    tmp_path, model, capsys
 ):
     image, truth, coarse = large()
     save(tmp_path / "DIS-TE2" / "im" / "a.jpg", image)
@@ -111,6 +113,8 @@ def test_dis5k_finds_the_set_and_resizes_grey_masks_before_the_threshold(
     assert content["published"]["coarse"] == {"iou_agg": 67.05, "mba": 74.03}
     expected = 100 * iou(truth, coarse)
     assert content["ours"]["coarse"]["iou_agg"] == pytest.approx(expected, abs=1)
+    assert reproduce(*words[:-2], "--preset", "default") == 0
+    assert "Other settings: preset default" in capsys.readouterr().out
 
 
 def test_what_cannot_be_matched_is_told(big, model, capsys):
