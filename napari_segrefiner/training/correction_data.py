@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,14 +13,15 @@ from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.io.pairs import Pair
+from napari_segrefiner.training.events import RIGHT
 from napari_segrefiner.training.pictures import MIN_AREA
 
 #: Fewer objects teach nothing that holds.
 LEAST_OBJECTS = 5
 #: Below that many, every object is held back once, in two folds.
-FOLDED_BELOW = 10
-#: Share of the objects that are held back otherwise, and how many at least.
-HELD_SHARE, LEAST_HELD = 1 / 3, 4
+FOLDED_BELOW = 24
+#: Share of the objects that are held back otherwise.
+HELD_SHARE = 1 / 3
 #: Surroundings that are kept of an image, in sides of its largest object, and px.
 MARGIN = (2.0, 48)
 
@@ -81,21 +82,36 @@ def find_subjects(corrections: Sequence[Correction]) -> list[Subject]:
     return found
 
 
+def able_subjects(
+    subjects: Sequence[Subject], corrections: Sequence[Correction]
+) -> list[Subject]:
+    """Those with a coarse mask; of objects drawn anew there is nothing to refine."""
+    return [s for s in subjects if (corrections[s.image].coarse == s.label).any()]
+
+
 def split_subjects(
-    subjects: Sequence[Subject], corrections: Sequence[Correction], seed: int
+    before: Mapping[Subject, float], n_subjects: int, seed: int
 ) -> list[list[Subject]]:
     """Which objects are held back: one part, or of few objects both halves in turn.
 
-    Objects without a coarse mask (drawn anew) are never held back: there is nothing to
-    refine.
+    Objects that the model gets wrong and those that it has right are dealt out alike:
+    what was accepted as it came can only get worse, and tells of no gain.
+
+    Parameters
+    ----------
+    before : mapping of Subject to float
+        IoU with their corrections of the objects that may be held back.
+    n_subjects : int
+        All corrected objects.
+    seed : int
     """
     rng = np.random.default_rng(seed)
-    able = [s for s in subjects if (corrections[s.image].coarse == s.label).any()]
-    shuffled = [able[k] for k in rng.permutation(len(able))]
-    if len(subjects) < FOLDED_BELOW:
-        return [part for part in (shuffled[::2], shuffled[1::2]) if part]
-    n_held = max(LEAST_HELD, round(HELD_SHARE * len(able)))
-    return [shuffled[:n_held]]
+    subjects = list(before)
+    shuffled = [subjects[k] for k in rng.permutation(len(subjects))]
+    dealt = sorted(shuffled, key=lambda subject: before[subject] >= RIGHT)
+    if n_subjects < FOLDED_BELOW:
+        return [part for part in (dealt[::2], dealt[1::2]) if part]
+    return [dealt[:: round(1 / HELD_SHARE)]]
 
 
 def training_pairs(

@@ -22,6 +22,7 @@ from napari_segrefiner.training.batches import Draws, TrainingBatches
 from napari_segrefiner.training.correction_data import (
     Correction,
     Subject,
+    able_subjects,
     as_integers,
     find_subjects,
     split_subjects,
@@ -29,6 +30,7 @@ from napari_segrefiner.training.correction_data import (
     without,
 )
 from napari_segrefiner.training.events import (
+    RIGHT,
     HeldBack,
     LearningDone,
     LearningEvent,
@@ -56,11 +58,25 @@ EMA, OWN_SHARE, MAP_DROPOUT, CLIP, WEIGHT_DECAY = 0.99, 0.4, 0.1, 1.0, 1e-4
 #: Share of the time for each of two folds; the rest is for the result and for tests.
 FOLD_SHARE, WHOLE_SHARE = 0.28, 0.85
 #: Iterations after which the pace is known, and the fewest that are worth their time.
-PACE_AFTER, FEWEST = 6, 20
+PACE_AFTER, FEWEST = 6, 30
+#: How many times longer than it should the learning may take on a busy machine.
+PATIENCE = 3
 #: Made-up objects that are tested for what was forgotten, and how much may be (IoU).
 GENERAL_WINDOWS, FORGETTABLE = 64, 0.01
+NOTHING_COARSE = (
+    "None of the corrected objects has a coarse mask to be refined again; correct some "
+    "objects that were refined."
+)
+NOTHING_WRONG = (
+    "The model refines all of these objects as they are accepted; there is nothing to "
+    "learn. Correct some that it gets wrong."
+)
 #: An object is harmed if its IoU falls by more than this, as in validations.
 HARM = 0.05
+#: What an object that was accepted as it came may lose (IoU).
+TOLERANCE = 0.05
+#: Below so many objects a figure is a hint.
+FEW = 10
 
 
 def learn(
@@ -149,18 +165,14 @@ class _Lesson:
 
     def events(self, seconds: float, name: str) -> Generator[LearningEvent, None, None]:
         """The whole of it."""
-        parts = split_subjects(self.subjects, self.corrections, self.seed)
+        able = able_subjects(self.subjects, self.corrections)
+        before = yield from self._refined(self.model, able)
+        if all(iou >= RIGHT for iou in before.values()):
+            raise InputError(NOTHING_WRONG if able else NOTHING_COARSE)
+        parts = split_subjects(before, len(self.subjects), self.seed)
         is_folded = len(parts) > 1
-        n_held = sum(map(len, parts))
-        if not n_held:
-            message = (
-                "None of the corrected objects has a coarse mask to be refined again; "
-                "correct some objects that were refined."
-            )
-            raise InputError(message)
-        yield LearningStarted(len(self.subjects), n_held, len(parts))
         held = [subject for part in parts for subject in part]
-        before = yield from self._refined(self.model, held)
+        yield LearningStarted(len(self.subjects), len(held), len(parts))
         general = self._general_windows()
         general_before = self._general(self.model, general)
 
@@ -258,21 +270,21 @@ class _Lesson:
         return Model(learner.mean_network, card)
 
     def _affordable(self, seconds: float, pace: float) -> int:
-        """Iterations that fit into the time.
+        """Iterations that fit into the time, or the fewest on a machine that is busy.
 
         Raises
         ------
         OptionError
-            If they are too few to learn anything.
+            If these take more than PATIENCE times as long.
         """
         n = int(seconds / pace)
-        if n < FEWEST:
+        if FEWEST * pace > PATIENCE * seconds:
             message = (
                 f"This model takes {pace:.0f} s for one step of learning here, which "
                 f"leaves {n} steps; give it more minutes, or choose a smaller model."
             )
             raise OptionError(message)
-        return n
+        return max(n, FEWEST)
 
     def _refined(
         self, model: Model, subjects: Collection[Subject]
@@ -353,25 +365,39 @@ def is_worth_keeping(done: LearningDone) -> bool:
     The mean of the held-back objects is not lower, no more of them are harmed than
     helped, and the made-up objects have not suffered.
     """
-    changes = [one.after - one.before for one in done.held_back]
+    changes = [_change(one) for one in done.held_back]
     harmed = sum(change < -HARM for change in changes)
     helped = sum(change > HARM for change in changes)
     return (
-        done.after >= done.before
+        sum(changes) >= 0
         and harmed <= helped
         and done.general_after >= done.general_before - FORGETTABLE
     )
 
 
+def _change(one: HeldBack) -> float:
+    """What an object gained, in IoU.
+
+    Whoever accepted an object as it came would have accepted one that is nearly the
+    same, so of these only the loss beyond TOLERANCE counts.
+    """
+    if one.was_right:
+        return min(one.after - one.before + TOLERANCE, 0.0)
+    return one.after - one.before
+
+
 def describe(done: LearningDone, *, is_better: bool, is_folded: bool) -> str:
     """The result in words, with how much it rests on."""
-    n = len(done.held_back)
+    n_wrong, n_right = len(done.wrong), len(done.right)
+    what = f"{n_wrong} corrected object{'s' if n_wrong > 1 else ''}"
     how = "each held back once" if is_folded else "held back"
-    figures = (
-        f"{n} objects {how}: IoU with your corrections {done.before:.3f} before, "
-        f"{done.after:.3f} after"
-    )
-    few = " Few objects: take it as a hint." if n < 10 else ""
+    figures = f"{what}, {how}: IoU {done.before:.3f} before, {done.after:.3f} after"
+    if n_right:
+        stay = sum(one.after for one in done.right) / n_right
+        figures += (
+            f"; {n_right} that {'were' if n_right > 1 else 'was'} right {stay:.3f}"
+        )
+    few = " Few objects: take it as a hint." if n_wrong < FEW else ""
     if is_better:
         return f"{figures}. The new model is no worse.{few}"
     if done.general_after < done.general_before - FORGETTABLE:

@@ -130,6 +130,11 @@ class Stopped:
     iteration: int
 
 
+#: IoU with the correction above which the model had an object right: it was accepted
+#: as it came, or next to that.
+RIGHT = 0.99
+
+
 @dataclass(frozen=True)
 class LearningStarted:
     """Corrections were understood: so many objects, some of them held back.
@@ -171,6 +176,11 @@ class HeldBack:
     before: float
     after: float
 
+    @property
+    def was_right(self) -> bool:
+        """Whether there was nothing to learn from it."""
+        return self.before >= RIGHT
+
 
 @dataclass(frozen=True)
 class LearningDone:
@@ -194,14 +204,24 @@ class LearningDone:
     sentence: str
 
     @property
+    def wrong(self) -> tuple[HeldBack, ...]:
+        """The objects that the model as it was did not get right; there are some."""
+        return tuple(one for one in self.held_back if not one.was_right)
+
+    @property
+    def right(self) -> tuple[HeldBack, ...]:
+        """The others, which can only get worse."""
+        return tuple(one for one in self.held_back if one.was_right)
+
+    @property
     def before(self) -> float:
-        """Mean IoU of the held-back objects with the model as it was."""
-        return sum(one.before for one in self.held_back) / len(self.held_back)
+        """Mean IoU of the wrong ones with the model as it was."""
+        return sum(one.before for one in self.wrong) / len(self.wrong)
 
     @property
     def after(self) -> float:
-        """Mean IoU of the held-back objects with what was learnt."""
-        return sum(one.after for one in self.held_back) / len(self.held_back)
+        """Mean IoU of the same with what was learnt."""
+        return sum(one.after for one in self.wrong) / len(self.wrong)
 
 
 LearningEvent = LearningStarted | LearningProgress | LearningTest | LearningDone

@@ -11,6 +11,7 @@ from napari_segrefiner.geometry import Box
 from napari_segrefiner.training.correction_data import (
     Correction,
     Subject,
+    able_subjects,
     as_integers,
     find_subjects,
     split_subjects,
@@ -54,26 +55,35 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "sizes"), [(5, [3, 2]), (9, [5, 4]), (10, [4]), (12, [4])]
+    ("n", "sizes"), [(5, [3, 2]), (9, [5, 4]), (23, [12, 11]), (24, [8]), (40, [14])]
 )
 def test_few_objects_are_held_back_in_two_folds(n: int, sizes: list[int]) -> None:
-    one = grid_of_discs(n)
-    subjects = find_subjects([one])
-    parts = split_subjects(subjects, [one], seed=1)
+    before = {Subject(0, k): 0.8 for k in range(n)}
+    parts = split_subjects(before, n, seed=1)
     assert [len(part) for part in parts] == sizes
     flat = [subject for part in parts for subject in part]
     assert len(set(flat)) == len(flat)
-    assert set(flat) <= set(subjects)
-    assert split_subjects(subjects, [one], seed=1) == parts
-    assert split_subjects(subjects, [one], seed=2) != parts
+    assert set(flat) <= set(before)
+    assert split_subjects(before, n, seed=1) == parts
+    assert split_subjects(before, n, seed=2) != parts
 
 
-def test_objects_without_a_coarse_mask_are_never_held_back() -> None:
+@pytest.mark.parametrize(("n", "n_wrong"), [(12, 4), (12, 9), (30, 6), (30, 1)])
+def test_what_was_wrong_and_what_was_right_is_dealt_out_alike(
+    n: int, n_wrong: int
+) -> None:
+    before = {Subject(0, k): 0.8 if k < n_wrong else 1.0 for k in range(n)}
+    parts = split_subjects(before, n, seed=0)
+    shares = [sum(subject.label < n_wrong for subject in part) for part in parts]
+    wanted = [n_wrong - n_wrong // 2, n_wrong // 2] if n < 24 else [-(-n_wrong // 3)]
+    assert shares == wanted
+
+
+def test_objects_without_a_coarse_mask_cannot_be_held_back() -> None:
     one = grid_of_discs(7)
     one.coarse[np.isin(one.coarse, (1001, 1002))] = 0
-    parts = split_subjects(find_subjects([one]), [one], seed=0)
-    held = {subject.label for part in parts for subject in part}
-    assert held == {1000, 1003, 1004, 1005, 1006}
+    able = able_subjects(find_subjects([one]), [one])
+    assert [subject.label for subject in able] == [1000, 1003, 1004, 1005, 1006]
 
 
 def test_pairs_hold_the_surroundings_with_the_stretch_of_the_whole_image() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from napari_segrefiner.errors import CollapseError, InputError, OptionError
 from napari_segrefiner.models.card import Defaults, Grids, ModelCard
 from napari_segrefiner.models.checkpoint import Model
 from napari_segrefiner.network import DenoisingUNet
+from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.training import corrections
 from napari_segrefiner.training.corrections import describe, is_worth_keeping, learn
 from napari_segrefiner.training.events import (
@@ -55,25 +55,27 @@ def test_a_model_learns_what_its_user_corrects(
     _iterations(monkeypatch, 60)
     one = grid_of_discs(12)
     before = {k: v.clone() for k, v in model.network.state_dict().items()}
-    events = list(learn([one], model, name="mine"))
-    assert events[0] == LearningStarted(12, 4, 1)
+    events = list(learn([one, one], model, name="mine"))
+    (started,) = (e for e in events if isinstance(e, LearningStarted))
+    assert started == LearningStarted(24, 8, 1)
     shares = [e.share for e in events if isinstance(e, LearningProgress)]
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
     done = events[-1]
     assert isinstance(done, LearningDone)
-    assert len(done.held_back) == 4
+    assert len(done.held_back) == 8
     assert done.after > done.before + 0.2
-    assert "4 objects held back" in done.sentence
+    assert "8 corrected objects, held back" in done.sentence
     assert "Few objects" in done.sentence
     # what is handed over is what was tested
     learnt = done.model
     assert learnt.card.name == "mine"
     assert learnt.card.grids == model.card.grids
     assert learnt.card.metrics["after"] == pytest.approx(done.after, abs=1e-4)
-    ids = tuple(held.label for held in done.held_back)
+    first_ones = [held for held in done.held_back if held.image == 0]
+    ids = tuple(held.label for held in first_ones)
     result = refine(one.image, one.coarse, model=learnt, ids=ids)
-    for held in done.held_back:
+    for held in first_ones:
         first, second = result.labels == held.label, one.fine == held.label
         overlap = (first & second).sum() / (first | second).sum()
         assert overlap == pytest.approx(held.after)
@@ -98,12 +100,12 @@ def test_few_objects_are_each_held_back_once_and_all_are_learnt_in_the_end(
 
     monkeypatch.setattr(corrections, "Samples", counted)
     events = list(learn([grid_of_discs(5)], model))
-    assert events[0] == LearningStarted(5, 5, 2)
+    assert LearningStarted(5, 5, 2) in events
     assert taught == [2, 3, 5]
     done = events[-1]
     assert isinstance(done, LearningDone)
     assert {held.label for held in done.held_back} == set(range(1000, 1005))
-    assert "5 objects each held back once" in done.sentence
+    assert "5 corrected objects, each held back once" in done.sentence
     assert sum(isinstance(e, LearningProgress) for e in events) == 24
 
 
@@ -127,6 +129,16 @@ def test_a_model_that_is_too_slow_or_too_little_time_is_said(model: Model) -> No
         list(learn([grid_of_discs(3)], model))
 
 
+def test_a_busy_machine_gets_more_time_within_reason(model: Model) -> None:
+    lesson = corrections._Lesson(
+        [grid_of_discs(5)], model, RefineOptions(device="cpu"), "float32", 0
+    )
+    assert lesson._affordable(100.0, 0.5) == 200
+    assert lesson._affordable(100.0, 9.0) == corrections.FEWEST
+    with pytest.raises(OptionError, match="leaves 9 steps"):
+        lesson._affordable(100.0, 11.0)
+
+
 def test_a_loss_that_is_not_finite_ends_it(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,11 +153,24 @@ def test_a_loss_that_is_not_finite_ends_it(
         list(learn([grid_of_discs(10)], model))
 
 
-def _done(changes: list[float], general: float = 0.0) -> LearningDone:
-    held = tuple(
-        HeldBack(0, k, 0.5, 0.7, 0.7 + change) for k, change in enumerate(changes)
-    )
-    return LearningDone(None, held, 0.8, 0.8 + general, "")
+def test_nothing_is_learnt_from_what_the_model_gets_right(model: Model) -> None:
+    one = grid_of_discs(8)
+    right = refine(one.image, one.coarse, model=model).labels
+    events = []
+    with pytest.raises(InputError, match="there is nothing to learn"):
+        events.extend(learn([one._replace(fine=right)], model))
+    one.coarse[:] = 0
+    with pytest.raises(InputError, match="has a coarse mask"):
+        list(learn([one], model))
+
+
+def _done(
+    changes: list[float], general: float = 0.0, right: tuple[float, ...] = ()
+) -> LearningDone:
+    """Objects that were wrong and changed so, and right ones with their IoU after."""
+    held = [HeldBack(0, k, 0.5, 0.7, 0.7 + change) for k, change in enumerate(changes)]
+    held += [HeldBack(1, k, 0.5, 1.0, after) for k, after in enumerate(right)]
+    return LearningDone(None, tuple(held), 0.8, 0.8 + general, "")
 
 
 @pytest.mark.parametrize(
@@ -158,6 +183,9 @@ def _done(changes: list[float], general: float = 0.0) -> LearningDone:
         (_done([0.1, 0.03, 0.03, -0.06]), True),
         (_done([0.1, 0.1], general=-0.02), False),
         (_done([0.1, 0.1], general=-0.005), True),
+        (_done([0.01, 0.0], right=(0.96, 0.97, 0.955)), True),  # nearly as accepted
+        (_done([0.01, 0.0], right=(0.93,)), False),
+        (_done([0.06, 0.06], right=(0.88, 0.88)), False),
     ],
 )
 def test_only_what_is_no_worse_is_kept(done: LearningDone, is_kept: bool) -> None:
@@ -168,7 +196,13 @@ def test_only_what_is_no_worse_is_kept(done: LearningDone, is_kept: bool) -> Non
     assert ("forgotten" in sentence) == (done.general_after < 0.785)
 
 
-def test_the_mean_of_held_back_objects_is_over_objects() -> None:
-    done = dataclasses.replace(_done([0.1, 0.3]))
+def test_figures_are_those_of_objects_that_were_wrong() -> None:
+    done = _done([0.1, 0.3], right=(0.9, 0.98))
     assert done.before == pytest.approx(0.7)
     assert done.after == pytest.approx(0.9)
+    sentence = describe(done, is_better=True, is_folded=True)
+    assert sentence == (
+        "2 corrected objects, each held back once: IoU 0.700 before, 0.900 after; 2 "
+        "that were right 0.940. The new model is no worse. Few objects: take it as a "
+        "hint."
+    )
