@@ -176,7 +176,7 @@ def check_options(options: Any) -> None:
 
 
 Mode = Literal["objects", "whole", "auto"]
-LabelsAre = Literal["objects", "classes"]
+LabelsAre = Literal["objects", "classes", "parts"]
 Preset = Literal["default", "published"]
 Transition = Literal["marginal", "absorbing"]
 Last = Literal["soft", "sampled", "mean"]
@@ -201,7 +201,8 @@ class RefineOptions:
     )
     labels_are: LabelsAre = option(
         "objects",
-        "objects: a label is one object; classes: a label is a class with many parts.",
+        "objects: a label is one object; classes: a label is a class with many parts; "
+        "parts: all labels together are one object.",
     )
     ids: tuple[int, ...] = option((), "Labels to refine, as in 3,7; none given: all.")
     steps: int | None = option(

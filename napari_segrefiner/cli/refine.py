@@ -86,9 +86,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.report:
         text = json.dumps(_without_nan(reports), indent=1) + "\n"
         write_text(arguments.report, text, overwrite=arguments.overwrite)
-    counts = Counter(entry["status"] for r in reports for entry in r["objects"])
-    print(f"{outcome(counts)}; written to {arguments.output}")
+    entries = [entry for report in reports for entry in report["objects"]]
+    counts = Counter(entry["status"] for entry in entries)
+    passes = _passes(entries, options)
+    print(f"{outcome(counts)}{passes}; written to {arguments.output}")
     return 0
+
+
+def _passes(entries: list[dict[str, Any]], options: RefineOptions) -> str:
+    """What mode auto has chosen, and the number of windows, in words."""
+    from napari_segrefiner.core.events import passes_text
+
+    worked_on = [entry for entry in entries if entry["status"] != "skipped"]
+    modes = Counter(entry["mode"] for entry in worked_on)
+    n_windows = sum(entry["n_windows"] for entry in worked_on)
+    return passes_text(modes if options.mode == "auto" else None, n_windows)
 
 
 def _refine_planes(

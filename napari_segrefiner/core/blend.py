@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_segrefiner.core.resampling import from_grid
+from napari_segrefiner.core.resampling import from_grid, without_thin_changes
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.crops import Crop
@@ -69,6 +69,9 @@ class Blend:
         ]
         y0, x0, y1, x1 = inside.shift(-self._offset[0], -self._offset[1])
         self._reach(y1)
+        if window.is_reduced:
+            value, is_thin = without_thin_changes(value, seen)
+            fine = np.where(is_thin, 0, fine)
         part = np.s_[y0 - self._top : y1 - self._top, x0:x1]
         sums = self._sums[:, *part]
         sums[WEIGHT] += weights

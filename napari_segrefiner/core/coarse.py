@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari_segrefiner.core.objects import (
     LabelledObject,
     check_labels,
+    choose,
     find_objects,
 )
 
@@ -68,6 +69,21 @@ class CoarseLabels:
         """Height and width of the image."""
         height, width = self.labels.shape
         return height, width
+
+    def as_one(self, ids: tuple[int, ...] = ()) -> CoarseLabels:
+        """These labels with some of them, or all, made one: it has the lowest id.
+
+        Raises
+        ------
+        OptionError
+            If there is no object with one of the ids.
+        """
+        parts = [found.id for found in choose(self.objects, ids, 0)]
+        if len(parts) < 2:
+            return self
+        united = self.labels.copy()
+        united[np.isin(united, parts)] = parts[0]
+        return CoarseLabels(united)
 
     def mask(self, id: int, box: Box) -> Mask:
         """The coarse mask of an object in a box inside the image, (h, w) bool."""

@@ -46,6 +46,11 @@ class Crop:
         return self.resampling != "default"
 
     @property
+    def is_reduced(self) -> bool:
+        """Whether it shows less detail than the image, and none of it is published."""
+        return not self.is_published and self.grid < self.box.height
+
+    @property
     def is_native(self) -> bool:
         """Whether the grid is exactly the pixels of `inside`."""
         return self.inside == self.box and self.box.shape == (self.grid, self.grid)

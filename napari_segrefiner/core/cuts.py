@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from napari_segrefiner.geometry import Box
+from napari_segrefiner.core.boundary import tight_slices
+from napari_segrefiner.geometry import Box
 
 Mask = npt.NDArray[np.bool_]
 
@@ -27,6 +26,14 @@ class Cut:
 
     box: Box
     mask: Mask
+
+    @classmethod
+    def of(cls, mask: Mask, y0: int = 0, x0: int = 0) -> Cut:
+        """The covered part of a mask that begins at (y0, x0), as small as it can be."""
+        rows, columns = tight_slices(mask)
+        box = Box(rows.start, columns.start, rows.stop, columns.stop)
+        # A copy, so that the mask itself can be let go of.
+        return cls(box.shift(y0, x0), mask[rows, columns].copy())
 
     def within(self, box: Box) -> Mask:
         """The mask in another box, (h, w) bool."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.core.resampling import from_grid, transfer
+from napari_segrefiner.core.resampling import from_grid, transfer, without_thin_changes
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.crops import Crop
@@ -41,9 +41,6 @@ class Draft:
         no question to it.
     n_windows : int
         Windows that were planned for it.
-    is_doubted : bool
-        Whether the network was too unsure of the object as a whole: it gets no windows,
-        after which the network would always be sure of it.
     """
 
     crop: Crop
@@ -54,7 +51,6 @@ class Draft:
     pinned: Mask | None = None
     was_asked: bool = True
     n_windows: int = 0
-    is_doubted: bool = False
 
     @cached_property
     def fine(self) -> Plane:
@@ -84,6 +80,8 @@ def make_draft(
     fine: Plane,
     sampled: Plane | None = None,
     pinned: Mask | None = None,
+    *,
+    leaves_details: bool = False,
 ) -> Draft:
     """Bring the answer to a crop back to the pixels.
 
@@ -100,6 +98,8 @@ def make_draft(
         The mask where the end was sampled; else `probability` decides.
     pinned : (h, w) bool array, optional
         Pixels that keep their coarse value.
+    leaves_details : bool
+        Whether windows follow, which see thin changes better.
     """
     was_asked = bool(seen.any()) or crop.is_published
     if not was_asked:
@@ -107,11 +107,14 @@ def make_draft(
         mask = coarse.copy()
         certain = np.full(coarse.shape, 0.5, np.float32)
         fine = np.zeros_like(fine)
-    elif sampled is None:
-        mask, certain = transfer(probability, seen, coarse, crop)
     else:
-        mask, _ = transfer(sampled, seen, coarse, crop)
-        certain = from_grid(probability, crop)
+        values = probability if sampled is None else sampled
+        if leaves_details and crop.is_reduced:
+            values, is_thin = without_thin_changes(values, seen)
+            fine = np.where(is_thin, 0, fine)
+        mask, certain = transfer(values, seen, coarse, crop)
+        if values is not probability:
+            certain = from_grid(probability, crop)
     draft = Draft(crop, coarse, mask, certain, fine, pinned, was_asked)
     draft.hold_pinned()
     return draft

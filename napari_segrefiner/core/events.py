@@ -181,3 +181,24 @@ def outcome(counts: Mapping[str, int]) -> str:
     """
     parts = [f"{counts[s]:,} {s}" for s in get_args(Status) if counts.get(s)]
     return ", ".join(parts) or "nothing to refine"
+
+
+#: How mode ``auto`` refines objects, in words.
+MODE_TEXTS: dict[ObjectMode, str] = {"whole": "as a whole", "objects": "in crops"}
+
+
+def passes_text(modes: Mapping[str, int] | None, n_windows: int) -> str:
+    """What mode auto has chosen (None in other modes), and how many windows there were.
+
+    Examples
+    --------
+    >>> passes_text({"whole": 1, "objects": 23}, 40)
+    '; auto took 1 as a whole, 23 in crops; 40 windows'
+    """
+    text = ""
+    if modes is not None:
+        parts = [f"{modes[m]:,} {MODE_TEXTS[m]}" for m in MODE_TEXTS if modes.get(m)]
+        text += f"; auto took {', '.join(parts)}" if parts else ""
+    if n_windows:
+        text += f"; {n_windows:,} window{'s' if n_windows > 1 else ''}"
+    return text

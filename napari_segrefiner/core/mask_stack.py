@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.core.boundary import tight_slices
 from napari_segrefiner.core.cuts import Cut
-from napari_segrefiner.geometry import Box
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.coarse import CoarseMasks
     from napari_segrefiner.core.objects import LabelledObject
+    from napari_segrefiner.geometry import Box
 
 Mask = npt.NDArray[np.bool_]
 
@@ -37,10 +36,7 @@ class MaskStack:
         self, id: int, box: Box, mask: Mask, probability: npt.NDArray[np.float32]
     ) -> None:
         """Add the pixels of a mask in a box to an object's layer."""
-        rows, columns = tight_slices(mask)
-        tight = Box(rows.start, columns.start, rows.stop, columns.stop)
-        # A copy: a view would keep the whole crop.
-        self._add(id, Cut(tight.shift(box.y0, box.x0), mask[rows, columns].copy()))
+        self._add(id, Cut.of(mask, box.y0, box.x0))
 
     def hold(self, found: LabelledObject, own: Mask | None = None) -> None:
         """Give an object, or a part of it, its coarse mask."""

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.core.boundary import tight_slices
 from napari_segrefiner.core.coarse import CoarseMasks
 from napari_segrefiner.core.cuts import Cut
 from napari_segrefiner.core.events import MasksResult
 from napari_segrefiner.core.mask_stack import MaskStack
 from napari_segrefiner.core.refiner import Refiner, as_options
-from napari_segrefiner.errors import InputError
+from napari_segrefiner.errors import InputError, OptionError
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.io import run_lengths
 from napari_segrefiner.models.catalogue import DEFAULT, load_model
@@ -66,6 +65,12 @@ def refine_masks(
     coarse, kinds = read_masks(masks, np.shape(image))
     loaded = model if isinstance(model, Model) else load_model(model)
     refiner = Refiner(loaded, as_options(options, keywords))
+    if refiner.options.labels_are == "parts":
+        message = (
+            "labels_are is parts, but masks are refined each for itself; give their "
+            "union as one mask."
+        )
+        raise OptionError(message)
     plan = refiner.plan(image, coarse, pinned)
     stack = MaskStack(coarse, plan.ids)
     events = refiner.run(plan, stack)
@@ -124,7 +129,7 @@ def read_masks(
         )
         raise InputError(message)
     shape = array.shape[1], array.shape[2]
-    return CoarseMasks([_cut(mask != 0) for mask in array], shape), array.dtype
+    return CoarseMasks([Cut.of(mask != 0) for mask in array], shape), array.dtype
 
 
 def _read_codes(codes: Codes) -> tuple[CoarseMasks, list[run_lengths.Kind]]:
@@ -140,7 +145,7 @@ def _read_codes(codes: Codes) -> tuple[CoarseMasks, list[run_lengths.Kind]]:
             )
             raise InputError(message) from error
         shapes.add((mask.shape[0], mask.shape[1]))
-        cuts.append(_cut(mask))
+        cuts.append(Cut.of(mask))
     if len(shapes) > 1:
         message = (
             f"The masks have the sizes {sorted(shapes)}; one size, that of the image, "
@@ -148,13 +153,6 @@ def _read_codes(codes: Codes) -> tuple[CoarseMasks, list[run_lengths.Kind]]:
         )
         raise InputError(message)
     return CoarseMasks(cuts, shapes.pop()), kinds
-
-
-def _cut(mask: Mask) -> Cut:
-    """The covered part of a mask, copied so that the whole can be let go of."""
-    rows, columns = tight_slices(mask)
-    box = Box(rows.start, columns.start, rows.stop, columns.stop)
-    return Cut(box, mask[rows, columns].copy())
 
 
 def _plane(image_shape: tuple[int, ...]) -> tuple[int, int]:

@@ -142,8 +142,8 @@ def make_plan(
         Labels to refine; none given: all.
     min_area : int
         Smaller objects are left as they are, px.
-    labels_are : {"objects", "classes"}
-        Whether the parts of a label have crops of their own wherever they lie.
+    labels_are : {"objects", "classes", "parts"}
+        With classes, the parts of a label have crops of their own wherever they lie.
     pinned : (Y, X) bool array, optional
         Pixels that keep their coarse value.
 

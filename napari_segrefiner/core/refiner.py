@@ -44,7 +44,6 @@ from napari_segrefiner.options import RefineOptions
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_segrefiner.core.draft import Draft
     from napari_segrefiner.core.keywords import OptionKeywords
 
 Mask = npt.NDArray[np.bool_]
@@ -167,6 +166,8 @@ class Refiner:
         """
         given = np.asarray(labels)
         coarse = CoarseLabels(given)
+        if self.options.labels_are == "parts":
+            coarse = coarse.as_one(self.options.ids)
         plan = self.plan(image, coarse, pinned)
         canvas = Canvas.of(coarse, plan)
         report, record = yield from self.run(plan, canvas, noise)
@@ -180,6 +181,9 @@ class Refiner:
         pinned: npt.ArrayLike | None = None,
     ) -> Plan:
         """Plan a run; parameters as for :func:`refine`, but for any coarse masks."""
+        ids = self.options.ids
+        if self.options.labels_are == "parts":
+            ids = tuple(sorted(ids)[:1])  # the one label that they have become
         picture = open_picture(
             np.asarray(image),
             coarse.shape,
@@ -191,7 +195,7 @@ class Refiner:
             coarse,
             self._strategy.rule,
             self._strategy.mode_of,
-            ids=self.options.ids,
+            ids=ids,
             min_area=known(self.options.min_area),
             labels_are=self.options.labels_are,
             pinned=check_pinned(pinned, coarse.shape),
@@ -295,9 +299,10 @@ class Refiner:
                 progress=work * (step.step + 1),
             )
         probability, fine = to_numpy(step.probability), to_numpy(step.fine_probability)
-        sampled = None if chain.last == "soft" else to_numpy(step.mask)
+        sampled = to_numpy(step.mask) if chain.last == "sampled" else None
         done = work * chain.n_steps
         for k, job in enumerate(batch):
+            windows = self._strategy.windows(job)
             draft = make_draft(
                 job.crop,
                 plan.mask(job),
@@ -306,23 +311,21 @@ class Refiner:
                 fine[k],
                 None if sampled is None else sampled[k],
                 plan.pins(job),
+                leaves_details=windows is not None,
             )
-            if self._strategy.windows(job) is not None:
-                settlement.doubt(draft)
-                if not draft.is_doubted:
-                    yield from self._refine_in_windows(plan, job, draft, done)
+            # After windows the network is sure of any object, be it right or wrong.
+            if windows is not None and not settlement.doubts(draft):
+                events = windows.refine(job, plan.picture, draft)
+                yield from self._refine_in_windows(job, events, done)
             done += self._strategy.work_in_windows(job)
             settlement.settle(job, draft)
 
     def _refine_in_windows(
-        self, plan: Plan, job: Job, draft: Draft, done: int
+        self, job: Job, events: Iterator[WindowsPlanned | StepDone], done: int
     ) -> Iterator[WindowsPlanned | StepDone]:
-        """Refine a draft in windows, if the strategy has any for it."""
-        windows = self._strategy.windows(job)
-        if windows is None:
-            return
+        """Pass on what happens in an object's windows, with the batch's progress."""
         work = self._strategy.work_in_windows(job)
-        for event in windows.refine(job, plan.picture, draft):
+        for event in events:
             if isinstance(event, StepDone):
                 progress = done + work * event.progress
                 yield dataclasses.replace(event, progress=progress)

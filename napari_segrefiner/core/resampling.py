@@ -27,6 +27,8 @@ Weights = npt.NDArray[np.float64]
 
 #: Rows of a crop that are read at a time: bounds the memory of huge crops.
 STRIP_ROWS = 256
+#: Cells that a change on a reduced grid spans at least, if windows follow.
+THICK = 3
 
 
 def to_grid(read: Callable[[Box], Plane], crop: Crop) -> Plane:
@@ -127,6 +129,32 @@ def transfer(values: Plane, seen: Mask, coarse: Mask, crop: Crop) -> tuple[Mask,
         carried = _without_loose_parts(carried, mask, has_moved)
         carried = ~_without_loose_parts(~carried, ~mask, has_moved)
     return carried, answer
+
+
+def without_thin_changes(values: Plane, seen: Mask) -> tuple[Plane, Mask]:
+    """An answer on a reduced grid, without what finer windows can decide better.
+
+    A grid shows teeth and bays of a cell or two as a blur, and the network takes them
+    away as such: windows that follow would only see what is left.
+
+    Parameters
+    ----------
+    values : (grid, grid) float32 array in [0, 1]
+        Probabilities of the object, or a mask as 0 and 1.
+    seen : (grid, grid) bool array
+        The mask that the network was given.
+
+    Returns
+    -------
+    values : (grid, grid) float32 array
+        The answer; where it changes less than :data:`THICK` cells across, what was
+        seen.
+    is_thin : (grid, grid) bool array
+        Where that is.
+    """
+    moved = (values >= 0.5) != seen
+    is_thin = moved & ~ndimage.binary_opening(moved, np.ones((THICK, THICK)))
+    return np.where(is_thin, seen, values), is_thin
 
 
 def _without_loose_parts(mask: Mask, answer: Mask, has_moved: Mask) -> Mask:

@@ -77,13 +77,12 @@ class Settlement:
         self._surface = surface
         self._outcomes: dict[int, list[Outcome]] = {}
 
-    def doubt(self, draft: Draft) -> None:
-        """Ask the guard of whole objects about a draft before it gets windows."""
-        if draft.was_asked and draft.mask.any() and self._guards.doubt < 1:
-            uncertainty = measure_uncertainty(
-                draft.coarse, draft.mask, draft.probability
-            )
-            draft.is_doubted = self._guards.holds(uncertainty.mean)
+    def doubts(self, draft: Draft) -> bool:
+        """Whether the guard of whole objects holds a draft."""
+        if not draft.was_asked or not draft.mask.any() or self._guards.doubt >= 1:
+            return False
+        found = measure_uncertainty(draft.coarse, draft.mask, draft.probability)
+        return self._guards.holds(found.mean)
 
     def settle(self, job: Job, draft: Draft) -> None:
         """Ask the guards about an object's last draft, and paint it."""
@@ -94,8 +93,8 @@ class Settlement:
         if job.own is not None:
             # About the pixels of other parts their own crops decide.
             refined = refined & ~(draft.coarse & ~job.own.within(inside))
-        is_held = not draft.was_asked or draft.is_doubted
-        if not draft.n_windows:
+        is_held = not draft.was_asked
+        if not draft.n_windows:  # else the guard was asked before them
             is_held |= bool(refined.any()) and self._guards.holds(uncertainty.mean)
         if is_held:
             self._surface.hold(job.target, self._plan.own(job))

@@ -75,6 +75,12 @@ class Strategy:
         )
         local = visit_indices(known(options.local_steps), known(options.local_index))
         local_chain = Chain(local, transition, last)
+        if is_published and options.labels_are == "classes":
+            message = (
+                "Preset published refines every label as one object; choose preset "
+                "default for classes."
+            )
+            raise OptionError(message)
         self._passes: dict[ObjectMode, WindowPass] = {}
         if not options.windows:
             return

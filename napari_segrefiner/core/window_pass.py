@@ -21,6 +21,7 @@ from napari_segrefiner.core.resampling import (
     pins_on_grid,
     to_grid,
     transfer,
+    without_thin_changes,
 )
 
 if TYPE_CHECKING:
@@ -283,6 +284,8 @@ def _mask_of(
         for window, answer, seen in zip(
             batch.windows, answers, batch.seen, strict=True
         ):
+            if window.is_reduced:
+                answer = without_thin_changes(answer, seen)[0]
             part = drawn[window.inside.shift(-region.y0, -region.x0).slices]
             part[:] = transfer(answer, seen, part.copy(), window)[0]
         if draft.pinned is not None:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_segrefiner.core.events import outcome, passes_text
 from napari_segrefiner.errors import SegRefinerError
 from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin import messages
@@ -367,7 +368,7 @@ class Controller:
             finding(done.plane, report) for done in run.done for report in done.report
         )
         if all(f.status == "skipped" for f in findings.values()):
-            return messages.outcome(count(findings)), "notice"
+            return outcome(count(findings)), "notice"
         before: Told = {}
         parts = self._parts(run)
         if run.destination is None:
@@ -401,7 +402,7 @@ class Controller:
         n_left = run.n_pixels - written
         n_windows = sum(item.n_windows for item in findings.values())
         modes = count_modes(findings) if mode == "auto" else None
-        passes = messages.passes(modes, n_windows)
+        passes = passes_text(modes, n_windows)
         if run.label is None:
             n_planes = len(run.request.planes)
             counts = count(findings)

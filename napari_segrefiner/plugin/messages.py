@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from napari_segrefiner.core.events import outcome
+
 READY = "Ready."
 LOADING = "Loading the model…"
 STOPPING = "Stopping…"
@@ -29,44 +31,11 @@ NO_OTHERS = (
     "There are no other objects: all are accepted or edited, or none is refined."
 )
 
-#: How objects are refined.
-MODES = {"whole": "as a whole", "objects": "in crops"}
-STATUSES = ("refined", "unchanged", "held", "kept", "skipped")
-
-
-def outcome(counts: Mapping[str, int]) -> str:
-    """How many objects had which fate.
-
-    Examples
-    --------
-    >>> outcome({"refined": 212, "held": 9, "skipped": 3})
-    '212 refined, 9 held, 3 skipped'
-    """
-    parts = [f"{counts[s]:,} {s}" for s in STATUSES if counts.get(s)]
-    return ", ".join(parts) or "nothing to refine"
-
 
 def finished(counts: Mapping[str, int], n_planes: int, passes: str, n_left: int) -> str:
     """The sentence at the end of a run."""
     planes = f" in {n_planes:,} planes" if n_planes > 1 else ""
     return outcome(counts) + planes + passes + kept_by_hand(n_left)
-
-
-def passes(modes: Mapping[str, int] | None, n_windows: int) -> str:
-    """What mode auto has chosen (None in other modes), and how many windows there were.
-
-    Examples
-    --------
-    >>> passes({"whole": 1, "objects": 23}, 40)
-    '; auto took 1 as a whole, 23 in crops; 40 windows'
-    """
-    text = ""
-    if modes is not None:
-        parts = [f"{modes[m]:,} {MODES[m]}" for m in MODES if modes.get(m)]
-        text += f"; auto took {', '.join(parts)}" if parts else ""
-    if n_windows:
-        text += f"; {n_windows:,} window{'s' if n_windows > 1 else ''}"
-    return text
 
 
 def kept_by_hand(n_pixels: int) -> str:

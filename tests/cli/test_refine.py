@@ -80,6 +80,19 @@ def test_labels_are_refined_into_a_new_file_and_inputs_stay(files, model, capsys
     assert capsys.readouterr().out.startswith("2 refined; written to ")
 
 
+def test_the_sentence_tells_what_mode_auto_chose(files, model, capsys):
+    assert refine(files, model, "--mode", "auto") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("2 refined; auto took 2 in crops; written to ")
+    large = np.zeros((300, 300), np.uint8)
+    large[40:260, 50:250] = 1
+    tifffile.imwrite(files / "large.tif", large)
+    paths = {"image": "large.tif", "labels": "large.tif", "out": "large_out.tif"}
+    assert refine(files, model, "--mode", "auto", **paths) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("1 refined; auto took 1 as a whole; written to ")
+
+
 def test_only_the_named_labels_change(files, model):
     assert refine(files, model, "--ids", "700") == 0
     refined = tifffile.imread(files / "out.tif")

@@ -10,7 +10,7 @@ import pytest
 import napari_segrefiner
 from napari_segrefiner.core.masks import refine_masks
 from napari_segrefiner.core.refiner import refine
-from napari_segrefiner.errors import InputError
+from napari_segrefiner.errors import InputError, OptionError
 from napari_segrefiner.io.run_lengths import decode, encode
 from tests.core.stubs import bright, disk, everything, nothing, oracle, stub_model
 
@@ -120,6 +120,12 @@ def test_nothing_to_do_is_no_failure(masks: Any) -> None:
 def test_what_are_no_masks_is_refused_in_one_sentence(masks: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         refine_masks(np.zeros(SHAPE), masks, model=stub_model(bright))
+
+
+def test_masks_are_not_parts_of_one_object() -> None:
+    masks = np.ones((2, *SHAPE), bool)
+    with pytest.raises(OptionError, match="each for itself"):
+        refine_masks(np.zeros(SHAPE), masks, model=stub_model(), labels_are="parts")
 
 
 def test_it_is_a_public_name() -> None:

@@ -14,6 +14,7 @@ from napari_segrefiner.core.events import RunStarted, StepDone
 from napari_segrefiner.core.parts import Split, split_class, split_object
 from napari_segrefiner.core.refiner import Refiner, refine
 from napari_segrefiner.core.report import Uncertainty, mean_uncertainty, overlap
+from napari_segrefiner.errors import OptionError
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.options import RefineOptions
 from tests.core.stubs import (
@@ -214,6 +215,29 @@ def test_between_classes_the_higher_probability_wins_and_background_stays() -> N
     options: dict[str, Any] = {"labels_are": "classes", "steps": 1}
     result = refine(image, coarse, model=stub_model(eager), **options)
     np.testing.assert_array_equal(result.labels, truth)
+
+
+def test_all_labels_together_may_be_one_object() -> None:
+    shape = (300, 400)
+    truth = disk(shape, 150, 200, 60)
+    coarse = np.roll(truth, 4, axis=0).astype(np.uint16) * 7
+    coarse[:, 200:] *= 3  # 7 left, 21 right
+    coarse[disk(shape, 30, 370, 9)] = 5
+    image = truth * np.uint8(200)
+    model = stub_model(bright)
+    labels_are: Any = "parts"
+    result = refine(image, coarse, model=model, labels_are=labels_are, ids=(21, 7))
+    assert result.labels.dtype == np.uint16
+    np.testing.assert_array_equal(result.labels == 7, truth)
+    np.testing.assert_array_equal(result.labels == 5, coarse == 5)
+    assert set(np.unique(result.labels)) == {0, 5, 7}
+    statuses = {entry.id: entry.status for entry in result.report}
+    assert statuses == {5: "skipped", 7: "refined"}
+    everyone = refine(image, coarse, model=model, labels_are=labels_are)
+    alone = refine(image, coarse > 0, model=model)
+    np.testing.assert_array_equal(everyone.labels, alone.labels * np.uint16(5))
+    with pytest.raises(OptionError, match="no label 9"):
+        refine(image, coarse, model=model, labels_are=labels_are, ids=(7, 9))
 
 
 def test_an_object_in_far_parts_does_not_lose_one_of_them_unseen() -> None:

@@ -196,6 +196,39 @@ def test_windows_bring_detail_that_the_reduced_crop_cannot_have() -> None:
     assert entry.n_windows > 30
 
 
+def toothed() -> Array:
+    """A large body with teeth 6 px wide, one or two cells of any reduced grid."""
+    rows, columns = np.ogrid[:500, :500]
+    angle = np.arctan2(rows - 250, columns - 250)
+    teeth = 6 * (np.sin(95 * angle) > 0)
+    return np.hypot(rows - 250, columns - 250) <= 180 + teeth
+
+
+@pytest.mark.parametrize("mode", ["objects", "whole"])
+def test_reduced_passes_leave_teeth_to_the_windows_that_see_them(mode: Any) -> None:
+    truth = toothed()
+
+    def smooths(x: Tensor, index: Tensor) -> Tensor:
+        """Takes away what is a cell or two wide, and is not quite sure."""
+        mean = torch.nn.functional.avg_pool2d(x[:, 3:], 3, stride=1, padding=1)
+        return 8 * (mean - 0.5)
+
+    result = refine(truth * np.uint8(200), truth, model=stub_model(smooths), mode=mode)
+    assert result.report[0].n_windows > 40
+    assert overlap(result.labels, truth) > 0.99
+
+
+def test_reduced_passes_decide_about_what_is_thick() -> None:
+    truth = disk((500, 500), 250, 250, 180)
+    coarse = truth & ~disk(truth.shape, 250, 430, 40) | disk(truth.shape, 250, 70, 40)
+    image = truth * np.uint8(200)
+    model = stub_model(bright)
+    for mode in ("objects", "whole"):
+        options: dict[str, Any] = {"mode": mode, "steps": 1}
+        result = refine(image, coarse, model=model, **options)
+        assert overlap(result.labels, truth) == 1.0
+
+
 @pytest.mark.parametrize("mode", ["whole", "auto"])
 def test_mode_auto_treats_large_objects_as_mode_whole_does(mode: Any) -> None:
     image, _, coarse = large_scene()
@@ -362,6 +395,13 @@ def test_memory_follows_the_height_of_windows_not_their_number() -> None:
 def test_published_windows_belong_to_the_whole_mode() -> None:
     with pytest.raises(OptionError, match="mode whole"):
         Refiner(stub_model(), RefineOptions(preset="published", windows=True))
+
+
+def test_published_objects_have_no_parts() -> None:
+    for mode in ("objects", "whole"):
+        options = RefineOptions(preset="published", mode=mode, labels_are="classes")
+        with pytest.raises(OptionError, match="preset default for classes"):
+            Refiner(stub_model(), options)
 
 
 def test_a_whole_mask_that_is_to_vanish_keeps_its_pixels() -> None:
