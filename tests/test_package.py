@@ -31,8 +31,9 @@ def test_import_loads_nothing_heavy(module: str) -> None:
 
 
 @pytest.mark.gui
-def test_importing_the_dock_loads_no_torch() -> None:
-    assert modules_loaded_by("napari_segrefiner.plugin.dock", ("torch",)) == []
+@pytest.mark.parametrize("name", ["dock", "training_dock"])
+def test_importing_a_dock_loads_no_torch(name: str) -> None:
+    assert modules_loaded_by(f"napari_segrefiner.plugin.{name}", ("torch",)) == []
 
 
 @pytest.mark.parametrize("name", ["curves", "event_lines", "examples", "run_state"])

@@ -17,9 +17,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_segrefiner.errors import OptionError
 from napari_segrefiner.options import OptionSpec
 
-FROM_MODEL = "from model"
+#: What stands in a widget for None, with what that means.
+FROM_MODEL, FROM_PRESET = "from model", "preset"
+MEANINGS = {
+    FROM_MODEL: "the value on the model's card",
+    FROM_PRESET: "what the preset says",
+}
 #: Where a declaration has no upper bound; Qt's own limit for whole numbers.
 MOST = 2**31 - 1
 DECIMALS = 2
@@ -34,7 +40,12 @@ class SteadySpinBox(QSpinBox):
 
 
 class SteadyDoubleSpinBox(QDoubleSpinBox):
-    """As SteadySpinBox, with decimals."""
+    """As SteadySpinBox, with decimals, those that are needed."""
+
+    def textFromValue(self, value: float) -> str:
+        """The number without zeros at its end."""
+        text, point = str(super().textFromValue(value)), self.locale().decimalPoint()
+        return text.rstrip("0").removesuffix(point) if point in text else text
 
     def wheelEvent(self, event: Any) -> None:
         """Do not change a value in passing."""
@@ -64,19 +75,29 @@ class OptionForm(QWidget):
     ----------
     specs : iterable of OptionSpec
         The options to show, as napari_segrefiner.options.specs gives them.
+    unset : str
+        What stands for None: FROM_MODEL or FROM_PRESET.
+    decimals : int
+        Of numbers.
     """
 
     def __init__(
-        self, specs: Iterable[OptionSpec], parent: QWidget | None = None
+        self,
+        specs: Iterable[OptionSpec],
+        parent: QWidget | None = None,
+        *,
+        unset: str = FROM_MODEL,
+        decimals: int = DECIMALS,
     ) -> None:
         super().__init__(parent)
         self._specs = tuple(specs)
+        self._unset = unset
         self.widgets: dict[str, QWidget] = {}
         layout = form_layout(self)
         for spec in self._specs:
-            widget = option_widget(spec)
+            widget = option_widget(spec, unset, decimals)
             widget.setObjectName(spec.name)
-            widget.setToolTip(tooltip(spec))
+            widget.setToolTip(tooltip(spec, unset))
             self.widgets[spec.name] = widget
             layout.addRow(title(spec), widget)
             label = layout.labelForField(widget)
@@ -84,7 +105,13 @@ class OptionForm(QWidget):
                 label.setToolTip(widget.toolTip())
 
     def values(self) -> dict[str, Any]:
-        """The values that differ from the declared defaults."""
+        """The values that differ from the declared defaults.
+
+        Raises
+        ------
+        OptionError
+            If a text is none of the option's kind.
+        """
         found = {}
         for spec in self._specs:
             value = read(spec, self.widgets[spec.name])
@@ -98,10 +125,11 @@ class OptionForm(QWidget):
             write(spec, self.widgets[spec.name], spec.default)
 
     def show_defaults(self, defaults: Mapping[str, Any]) -> None:
-        """Tell which values the model gives to options that are left to it."""
+        """Tell which values the model or preset gives to options left to it."""
         for spec in self._specs:
             if spec.optional and spec.name in defaults:
-                _name_default(spec, self.widgets[spec.name], defaults[spec.name])
+                widget = self.widgets[spec.name]
+                name_default(widget, defaults[spec.name], self._unset)
 
 
 class Fold(QWidget):
@@ -151,29 +179,32 @@ def form_layout(parent: QWidget) -> QFormLayout:
     return layout
 
 
-def option_widget(spec: OptionSpec) -> QWidget:
+def option_widget(
+    spec: OptionSpec, unset: str = FROM_MODEL, decimals: int = DECIMALS
+) -> QWidget:
     """The widget that fits an option, set to its default."""
     widget: QWidget
     if spec.choices or spec.kind is bool:
         widget = SteadyComboBox()
         if spec.optional:
-            widget.addItem(FROM_MODEL, None)
+            widget.addItem(unset, None)
         for value in spec.choices or (True, False):
             text = str(value) if spec.choices else ("on" if value else "off")
             widget.addItem(text, value)
     elif spec.kind is int:
-        widget = _spin_box(spec, SteadySpinBox(), step=1)
+        widget = _spin_box(spec, SteadySpinBox(), 1, unset)
     elif spec.kind is float:
         box = SteadyDoubleSpinBox()
-        box.setDecimals(DECIMALS)
-        widget = _spin_box(spec, box, step=0.05)
+        box.setDecimals(decimals)
+        widget = _spin_box(spec, box, 0.05, unset)
     else:
         widget = QLineEdit()
+        widget.setPlaceholderText(unset if spec.optional else "")
     write(spec, widget, spec.default)
     return widget
 
 
-def _spin_box(spec: OptionSpec, box: Any, step: float) -> Any:
+def _spin_box(spec: OptionSpec, box: Any, step: float, unset: str) -> Any:
     """Bounds and unit; an optional one has a value below them, meaning None."""
     low = 0 if spec.minimum is None else spec.minimum
     high = MOST if spec.maximum is None else spec.maximum
@@ -181,7 +212,7 @@ def _spin_box(spec: OptionSpec, box: Any, step: float) -> Any:
     if spec.optional:
         # A value that cannot be typed or meant: Qt shows the special text for it.
         low -= step
-        box.setSpecialValueText(FROM_MODEL)
+        box.setSpecialValueText(unset)
     box.setRange(number(low), number(high))
     box.setSingleStep(number(step))
     box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -191,14 +222,37 @@ def _spin_box(spec: OptionSpec, box: Any, step: float) -> Any:
 
 
 def read(spec: OptionSpec, widget: Any) -> Any:
-    """The option's value in its widget, None for "from model"."""
+    """The option's value in its widget, None for what is left to model or preset.
+
+    Raises
+    ------
+    OptionError
+        If a text is none of the option's kind.
+    """
     if isinstance(widget, QComboBox):
         return widget.currentData()
     if isinstance(widget, QLineEdit):
-        return widget.text()
+        return _from_text(spec, widget.text().strip())
     if spec.optional and widget.value() == widget.minimum():
         return None
-    return widget.value() if spec.kind is int else round(widget.value(), DECIMALS)
+    return (
+        widget.value() if spec.kind is int else round(widget.value(), widget.decimals())
+    )
+
+
+def _from_text(spec: OptionSpec, text: str) -> Any:
+    if not text:
+        return spec.default
+    if spec.kind is not tuple:
+        return text
+    try:
+        return tuple(spec.element(part.strip()) for part in text.split(","))
+    except ValueError as error:
+        message = (
+            f"{title(spec)} is {text!r}; whole numbers with commas, as in 3,7, are "
+            "expected."
+        )
+        raise OptionError(message) from error
 
 
 def write(spec: OptionSpec, widget: Any, value: Any) -> None:
@@ -206,7 +260,8 @@ def write(spec: OptionSpec, widget: Any, value: Any) -> None:
     if isinstance(widget, QComboBox):
         widget.setCurrentIndex(widget.findData(value))
     elif isinstance(widget, QLineEdit):
-        widget.setText("" if value is None else str(value))
+        values = value if isinstance(value, tuple) else (value,)
+        widget.setText(",".join("" if one is None else str(one) for one in values))
     else:
         widget.setValue(widget.minimum() if value is None else value)
 
@@ -216,26 +271,31 @@ def title(spec: OptionSpec) -> str:
     return spec.name.replace("_", " ").capitalize()
 
 
-def tooltip(spec: OptionSpec) -> str:
+def tooltip(spec: OptionSpec, unset: str = FROM_MODEL) -> str:
     """Its help, and where it comes from."""
     text = spec.help
     if spec.optional:
-        text += f"\n{FROM_MODEL.capitalize()}: the value on the model's card."
+        text += f"\n{unset.capitalize()}: {MEANINGS[unset]}."
     if spec.minimum is not None or spec.maximum is not None:
         text += f"\nAllowed: {spec.bounds_text()}."
     return text
 
 
-def _name_default(spec: OptionSpec, widget: Any, value: Any) -> None:
+def name_default(widget: Any, value: Any, unset: str = FROM_MODEL) -> None:
+    """Tell in a widget which value stands behind what is left to model or preset."""
     if value is None:
-        text = FROM_MODEL
+        text = unset
     elif isinstance(value, bool):
-        text = f"{FROM_MODEL} ({'on' if value else 'off'})"
+        text = f"{unset} ({'on' if value else 'off'})"
     elif isinstance(value, float):
-        text = f"{FROM_MODEL} ({value:g})"
+        text = f"{unset} ({value:g})"
+    elif isinstance(value, tuple):
+        text = f"{unset} ({', '.join(map(str, value)) or '-'})"
     else:
-        text = f"{FROM_MODEL} ({value})"
+        text = f"{unset} ({value})"
     if isinstance(widget, QComboBox):
         widget.setItemText(widget.findData(None), text)
-    elif not isinstance(widget, QLineEdit):
+    elif isinstance(widget, QLineEdit):
+        widget.setPlaceholderText(text)
+    else:
         widget.setSpecialValueText(text)

@@ -109,6 +109,24 @@ def fits(image: Layer, labels: Layer) -> bool:
     return 2 <= len(shape) <= len(wanted) and wanted[-len(shape) :] == shape
 
 
+def check_fit(image: Layer, labels: Layer) -> None:
+    """Refuse an image that the labels cannot have been drawn on.
+
+    Raises
+    ------
+    InputError
+        With both shapes.
+    """
+    if fits(image, labels):
+        return
+    shape, wanted = _spatial_shape(image), array_shape(labels)
+    message = (
+        f"The labels '{labels.name}' are {_text(wanted)} but the image '{image.name}' "
+        f"is {_text(shape)}; choose the image that the labels were drawn on."
+    )
+    raise InputError(message)
+
+
 def image_reader(
     image: Image, labels: Layer, plane: Plane, channel: int | None
 ) -> ImageReader:
@@ -120,13 +138,7 @@ def image_reader(
         If the shapes do not match, or if the image has no extent in `plane`.
     """
     shape, wanted = _spatial_shape(image), array_shape(labels)
-    if not fits(image, labels):
-        message = (
-            f"The labels '{labels.name}' are {_text(wanted)} but the image "
-            f"'{image.name}' is {_text(shape)}; choose the image that the labels were "
-            "drawn on."
-        )
-        raise InputError(message)
+    check_fit(image, labels)
     channels = find_channels(image, labels)
     if channels is None and min(plane.axes) < len(wanted) - len(shape):
         message = (

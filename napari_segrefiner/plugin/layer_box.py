@@ -31,6 +31,8 @@ class LayerBox(SteadyComboBox):
         Shown when there is none.
     follows : callable, optional
         ``follows(active, chosen)``: whether to choose a layer that has become active.
+    none : str, optional
+        The first choice, of no layer.
     """
 
     chosen = Signal()
@@ -42,10 +44,13 @@ class LayerBox(SteadyComboBox):
         placeholder: str,
         follows: Callable[[Layer, Layer | None], bool] | None = None,
         parent: QWidget | None = None,
+        *,
+        none: str = "",
     ) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._accepts = accepts
+        self._none = none
         self._follows = follows
         self._tip = ""
         self._layers: list[weakref.ref[Layer]] = []
@@ -60,7 +65,7 @@ class LayerBox(SteadyComboBox):
     @property
     def layer(self) -> Any:
         """The chosen layer, None if there is none."""
-        index = self.currentIndex()
+        index = self.currentIndex() - bool(self._none)
         return self._layers[index]() if 0 <= index < len(self._layers) else None
 
     @property
@@ -73,7 +78,7 @@ class LayerBox(SteadyComboBox):
         layer = unwrap(layer)
         for index, ref in enumerate(self._layers):
             if layer is not None and ref() is layer:
-                self.setCurrentIndex(index)
+                self.setCurrentIndex(index + bool(self._none))
 
     def set_tip(self, text: str) -> None:
         """Explain the box; the name of the layer, which may not fit in, is added."""
@@ -88,12 +93,14 @@ class LayerBox(SteadyComboBox):
         was_blocked = self.blockSignals(True)
         self.clear()
         self._layers = [weakref.ref(layer) for layer in layers]
+        if self._none:
+            self.addItem(self._none)
         for layer in layers:
             self.addItem(layer.name)
         if before in layers:
-            self.setCurrentIndex(layers.index(before))
+            self.setCurrentIndex(layers.index(before) + bool(self._none))
         else:
-            self.setCurrentIndex(0 if layers else -1)
+            self.setCurrentIndex(0 if self.count() else -1)
         self.blockSignals(was_blocked)
         self.set_tip(self._tip)
         if self.layer is not before:

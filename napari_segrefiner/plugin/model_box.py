@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
+from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
@@ -24,14 +26,33 @@ class ModelBox(SteadyComboBox):
 
     ``chosen`` is emitted for another model, ``file_given`` with the path of a file that
     the user wants to add.
+
+    Parameters
+    ----------
+    remembered : str
+        The name to begin with, if it is there.
+    first : mapping, optional
+        Choices before the models: value and text.
+    ask, ask_tip : str
+        The last entry.
     """
 
     chosen = Signal()
     file_given = Signal(str)
 
-    def __init__(self, remembered: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        remembered: str,
+        parent: QWidget | None = None,
+        *,
+        first: Mapping[str, str] | None = None,
+        ask: str = ADD,
+        ask_tip: str = ADD_TIP,
+    ) -> None:
         super().__init__(parent)
-        self._model = DEFAULT
+        self._first = dict(first or {})
+        self._ask, self._ask_tip = ask, ask_tip
+        self._model = next(iter(self._first), DEFAULT)
         self._offered: tuple[Entry, ...] = ()
         self._fill(entries())
         self._show(remembered)
@@ -46,6 +67,18 @@ class ModelBox(SteadyComboBox):
         """Choose a model that may be new."""
         self.refresh()
         self.setCurrentIndex(max(self.findData(name), 0))
+
+    def offer(self, path: str) -> None:
+        """Offer a file as it is, and choose it."""
+        self._first[path] = Path(path).name
+        self._fill(self._offered)
+        self._show(self._model)
+        self.setCurrentIndex(self.findData(path))
+
+    def rename(self, value: str, text: str) -> None:
+        """Call one of the first choices something else."""
+        self._first[value] = text
+        self.setItemText(self.findData(value), text)
 
     def refresh(self) -> None:
         """Offer what is installed now; if the chosen one is gone, the default."""
@@ -66,13 +99,16 @@ class ModelBox(SteadyComboBox):
         self._offered = found
         blocked = self.blockSignals(True)
         self.clear()
+        for value, text in self._first.items():
+            self.addItem(text, value)
         # First and always there: what is wrong with it is told when it is loaded.
         names = [DEFAULT, *(e.name for e in found if e.name != DEFAULT)]
         for name in names:
             self.addItem(name, name)
         self.insertSeparator(self.count())
-        self.addItem(ADD, None)
-        self.setItemData(self.count() - 1, ADD_TIP, Qt.ItemDataRole.ToolTipRole)
+        self.addItem(self._ask, None)
+        tip_role = Qt.ItemDataRole.ToolTipRole
+        self.setItemData(self.count() - 1, self._ask_tip, tip_role)
         self.blockSignals(blocked)
 
     def _show(self, name: str) -> str:

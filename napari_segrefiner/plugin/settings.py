@@ -21,15 +21,7 @@ class Settings:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._values: dict[str, Any] = {}
-        if path is None or not path.is_file():
-            return
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            logger.warning("%s cannot be read, defaults are used: %s", path, error)
-            return
-        if isinstance(values, dict):
-            self._values = values
+        self._read()
 
     @classmethod
     def of_napari(cls) -> Settings:
@@ -46,6 +38,8 @@ class Settings:
 
     def set(self, name: str, value: str) -> None:
         """Remember a text at once."""
+        # Another dock may have written meanwhile.
+        self._read()
         if self._values.get(name) == value:
             return
         self._values[name] = value
@@ -58,3 +52,15 @@ class Settings:
             part.replace(self._path)
         except OSError as error:
             logger.warning("%s cannot be written: %s", self._path, error)
+
+    def _read(self) -> None:
+        """Take what is in the file, if that can be read."""
+        if self._path is None or not self._path.is_file():
+            return
+        try:
+            values = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            logger.warning("%s cannot be read: %s", self._path, error)
+            return
+        if isinstance(values, dict):
+            self._values |= values

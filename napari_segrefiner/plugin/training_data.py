@@ -1,0 +1,189 @@
+"""Layers as training data: an image with its true labels, written into files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_segrefiner.errors import InputError, SegRefinerError
+from napari_segrefiner.io.atomic import write_whole
+from napari_segrefiner.io.labels import write_labels
+from napari_segrefiner.plugin.images import check_fit, find_channels
+from napari_segrefiner.plugin.planes import array_shape
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+
+#: Folder of a run with the data that came from layers; also the name of the set.
+LAYERS = "layers"
+
+
+@dataclass(frozen=True)
+class LayerPair:
+    """Arrays of an image layer and its labels; safe in a worker, it knows no layer.
+
+    Attributes
+    ----------
+    name : str
+        Of the image layer.
+    image : array
+        numpy, zarr or dask.
+    is_rgb : bool
+        The last axis of `image` holds colours.
+    channel_axis : int, optional
+        Axis of `image` that the labels lack.
+    channel : int, optional
+        The one channel to learn from; None takes all.
+    labels : array
+        The true masks.
+    coarse : array, optional
+        Masks of the same shape and ids that are to be refined; without them coarse
+        ones are made up.
+    """
+
+    name: str
+    image: Any
+    is_rgb: bool
+    channel_axis: int | None
+    channel: int | None
+    labels: Any
+    coarse: Any
+
+
+def pair_of(
+    image: Image | None,
+    labels: Labels | None,
+    coarse: Labels | None,
+    channel: int | None,
+) -> LayerPair:
+    """The arrays of layers, as they are now.
+
+    Raises
+    ------
+    InputError
+        If a layer is missing, or they do not fit to each other.
+    """
+    if image is None:
+        message = "There is no image; open one with true labels, or choose a folder."
+        raise InputError(message)
+    if labels is None:
+        message = (
+            f"'{image.name}' has no labels; add a Labels layer with its true masks, or "
+            "choose a folder."
+        )
+        raise InputError(message)
+    check_fit(image, labels)
+    if coarse is not None and coarse is labels:
+        message = (
+            f"'{labels.name}' cannot be both true and coarse; choose another layer, or "
+            "let coarse masks be made up."
+        )
+        raise InputError(message)
+    if coarse is not None and array_shape(coarse) != array_shape(labels):
+        message = (
+            f"The coarse labels '{coarse.name}' are {_text(coarse)} but the true ones "
+            f"'{labels.name}' are {_text(labels)}; they have to be of one image."
+        )
+        raise InputError(message)
+    channels = find_channels(image, labels)
+    return LayerPair(
+        name=image.name,
+        image=image.data[0] if image.multiscale else image.data,
+        is_rgb=bool(image.rgb),
+        channel_axis=None if channels is None else channels.axis,
+        channel=channel,
+        labels=_as_now(labels),
+        coarse=None if coarse is None else _as_now(coarse),
+    )
+
+
+def write_pairs(run: Path, pairs: Sequence[LayerPair]) -> Path:
+    """Write the pairs into a new folder in `run`, laid out as data for training.
+
+    Images keep their values (NPY), labels become TIFF files. Each pair is one file, so
+    that a split never puts planes of one stack on both sides.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to learn from a pair.
+    SegRefinerError
+        If the folder cannot be written.
+    """
+    has_coarse = any(pair.coarse is not None for pair in pairs)
+    folder = _new_folder(run, ["images", "labels", *(["coarse"] if has_coarse else [])])
+    for pair, stem in zip(pairs, _stems(pairs), strict=True):
+        labels = np.asarray(pair.labels)
+        if not labels.any():
+            message = f"The labels of '{pair.name}' have no objects; paint some first."
+            raise InputError(message)
+        _write_image(folder / "images" / f"{stem}.npy", image_of(pair))
+        write_labels(folder / "labels" / f"{stem}.tif", labels)
+        if pair.coarse is None:
+            continue
+        coarse = np.asarray(pair.coarse)
+        if not ((coarse == labels) & (labels > 0)).any():
+            message = (
+                f"The coarse labels of '{pair.name}' nowhere have the id of the true "
+                "object that they lie on; give both the same ids."
+            )
+            raise InputError(message)
+        write_labels(folder / "coarse" / f"{stem}.tif", coarse)
+    return folder
+
+
+def image_of(pair: LayerPair) -> npt.NDArray[Any]:
+    """The image in the shape of its labels, with channels first or colours last."""
+    image = np.asarray(pair.image)
+    shape = tuple(pair.labels.shape)
+    if pair.channel_axis is not None:
+        if pair.channel is not None:
+            return image.take(pair.channel, axis=pair.channel_axis)
+        return np.moveaxis(image, pair.channel_axis, 0)
+    # An image with fewer axes than the labels is the same for all their planes.
+    return np.broadcast_to(image, shape + image.shape[-1:] * pair.is_rgb)
+
+
+def _as_now(labels: Labels) -> Any:
+    """A copy, as the user may paint on; what lies on the disk is read when written."""
+    data = labels.data[0] if labels.multiscale else labels.data
+    return data.copy() if isinstance(data, np.ndarray) else data
+
+
+def _new_folder(run: Path, parts: Sequence[str]) -> Path:
+    """A folder of its own for every attempt: what is there may be somebody's."""
+    numbers = (f"{LAYERS}-{n}" if n > 1 else LAYERS for n in range(1, 10_000))
+    folder = next(run / name for name in numbers if not (run / name).exists())
+    try:
+        for part in parts:
+            (folder / part).mkdir(parents=True)
+    except OSError as error:
+        message = f"The run folder {run} cannot be written ({error}); choose another."
+        raise SegRefinerError(message) from error
+    return folder
+
+
+def _stems(pairs: Sequence[LayerPair]) -> list[str]:
+    """File names, in order, from the names of the images."""
+    names = [re.sub(r"[^\w.-]+", "_", pair.name).strip("._") for pair in pairs]
+    return [f"{n:03d}_{name}"[:80] for n, name in enumerate(names, 1)]
+
+
+def _write_image(path: Path, image: npt.NDArray[Any]) -> None:
+    with write_whole(path) as part, part.open("wb") as file:
+        np.save(file, np.ascontiguousarray(image), allow_pickle=False)
+
+
+def _text(layer: Any) -> str:
+    return " x ".join(map(str, array_shape(layer)))

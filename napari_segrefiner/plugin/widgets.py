@@ -1,0 +1,123 @@
+"""Small widgets that docks are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QWidget,
+)
+
+
+class Scroll(QScrollArea):
+    """Scrolls its content only when the window is too low for it.
+
+    Parameters
+    ----------
+    content : QWidget
+    fills : bool
+        Take all the height that is left.
+    """
+
+    def __init__(self, content: QWidget, *, fills: bool = False) -> None:
+        super().__init__()
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        policy = QSizePolicy.Policy
+        self.setSizePolicy(
+            policy.Preferred, policy.Expanding if fills else policy.Maximum
+        )
+        content.installEventFilter(self)
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        """Grow and shrink with the content; Qt's own scroll areas do not."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        elif event.type() == QEvent.Type.Show:
+            # The rows get their final height from napari's style sheet right after.
+            QTimer.singleShot(0, self.updateGeometry)
+        return bool(super().eventFilter(watched, event))
+
+    def sizeHint(self) -> QSize:
+        """All of the content; napari's style gives a border even to no frame."""
+        hint, margins = self.widget().sizeHint(), self.contentsMargins()
+        return QSize(hint.width(), hint.height() + margins.top() + margins.bottom())
+
+    def minimumSizeHint(self) -> QSize:
+        """The content's width with room for the bar, and two rows."""
+        bar = self.verticalScrollBar().sizeHint().width()
+        height = min(self.sizeHint().height(), 60)
+        return QSize(self.widget().minimumSizeHint().width() + bar, height)
+
+
+class PathField(QWidget):
+    """A path to type or to choose; ``changed`` is emitted for every other text."""
+
+    changed = Signal()
+
+    def __init__(self, placeholder: str, question: str) -> None:
+        super().__init__()
+        self._question = question
+        self.line = QLineEdit()
+        self.line.setPlaceholderText(placeholder)
+        self.line.textChanged.connect(self.changed)
+        self.button = button("…", question)
+        self.button.setFixedWidth(30)
+        self.button.clicked.connect(self._ask)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.line, 1)
+        layout.addWidget(self.button)
+
+    @property
+    def path(self) -> Path | None:
+        """What is chosen; None if nothing is."""
+        text = self.line.text().strip()
+        return Path(text).expanduser() if text else None
+
+    def set_path(self, path: Path | str) -> None:
+        """Choose."""
+        self.line.setText(str(path))
+
+    def _ask(self) -> None:
+        found = QFileDialog.getExistingDirectory(
+            self, self._question, self.line.text().strip()
+        )
+        if found:
+            self.set_path(found)
+
+
+def button(text: str, tip: str) -> QPushButton:
+    """A button that leaves the keyboard to the canvas."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return made
+
+
+def row(*parts: tuple[QWidget, int]) -> QHBoxLayout:
+    """Widgets side by side, each with its share of the width."""
+    made = QHBoxLayout()
+    made.setSpacing(6)
+    for widget, stretch in parts:
+        made.addWidget(widget, stretch)
+    return made
+
+
+def choose(box: Any, value: str) -> None:
+    """Choose a remembered value if it is still among the choices."""
+    index = box.findData(value)
+    if index >= 0:
+        box.setCurrentIndex(index)
