@@ -246,7 +246,8 @@ def score_loaded(
         if truth.ndim == 2 or truth[index].any():
             own = _pairs_in(pairs, truth[index]) if index else pairs
             planes = {key: labels[index] for key, labels in found.layers.items()}
-            yield score_image(plane_name(name, index), truth[index], planes, own)
+            plane = plane_name(name, index)
+            yield score_image(plane, truth[index], planes, own, is_whole=True)
 
 
 def plane_name(name: str, index: tuple[int, ...]) -> str:

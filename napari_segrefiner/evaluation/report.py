@@ -19,7 +19,12 @@ from napari_segrefiner.evaluation.drawings import (
 )
 from napari_segrefiner.evaluation.report_style import whole_page
 from napari_segrefiner.evaluation.scores import COARSE, ImageScores, Total, totals
-from napari_segrefiner.evaluation.tables import COLUMNS, Totals, totals_by_set
+from napari_segrefiner.evaluation.tables import (
+    COLUMNS,
+    WHOLE_COLUMNS,
+    Totals,
+    totals_by_set,
+)
 
 if TYPE_CHECKING:
     from napari_segrefiner.evaluation.examples import Example
@@ -38,7 +43,9 @@ TITLES_COARSE = {
     "median": ("Median", "objects in the middle"),
     "worst": ("Worst", "the objects that fit least"),
 }
-MOST_LEFT_OUT = 200
+#: Things left out that are listed at all, and that are listed at once.
+MOST_LEFT_OUT, FEW = 200, 10
+WHOLE_TEXT = "every layer on its own: objects are found anew by each measure"
 FOOTER = "Intervals: 95 %, from drawing the images anew 1,000 times."
 #: Columns in which less is better.
 LESS_IS_BETTER = ("worse_02", "worse_05", "lost")
@@ -89,9 +96,10 @@ def render(report: Report) -> str:
         + "</p>",
         _tiles(report, found),
         "<h2>Scores</h2>",
-        _table(report),
+        _table(report, COLUMNS),
         _charts(report, images, found),
         *(_group(report, name) for name in report.examples if report.examples[name]),
+        _whole(report, found),
         _left_out(report.left_out),
     ]
     return whole_page(report.title, parts, FOOTER)
@@ -139,13 +147,15 @@ def _limits(limits: tuple[float, float] | None, form: str = ".3f") -> str:
     return f"[{limits[0]:{form}}, {limits[1]:{form}}]"
 
 
-def _table(report: Report) -> str:
-    """All totals: over all objects, then set by set."""
+def _table(report: Report, wanted: Mapping[str, str]) -> str:
+    """Totals of all objects, then set by set, in the columns that have values."""
     images = [image for group in report.groups.values() for image in group]
     groups: list[tuple[str, Totals]] = [("all objects", totals(images))]
     if len(report.groups) > 1:
         groups += list(totals_by_set(report.groups).items())
-    head = "".join(f"<th>{escape(text)}</th>" for text in COLUMNS.values())
+    held = {metric for layer in groups[0][1].values() for metric in layer}
+    columns = {metric: text for metric, text in wanted.items() if metric in held}
+    head = "".join(f"<th>{escape(text)}</th>" for text in columns.values())
     rows = []
     for k, (name, group) in enumerate(groups):
         for layer, metrics in group.items():
@@ -155,7 +165,7 @@ def _table(report: Report) -> str:
                     report.intervals.get(layer, {}).get(metric) if k == 0 else None,
                     is_best=_is_best(group, layer, metric),
                 )
-                for metric in COLUMNS
+                for metric in columns
             )
             is_first = layer == COARSE
             title = escape(name) if is_first else ""
@@ -166,6 +176,16 @@ def _table(report: Report) -> str:
     return (
         '<div class="wide"><table><thead><tr><th></th><th></th><th>n</th>'
         f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _whole(report: Report, found: Totals) -> str:
+    """The table of layers as segmentations, where they were scored so."""
+    if not any(metric in layer for layer in found.values() for metric in WHOLE_COLUMNS):
+        return ""
+    return (
+        f"<h2>As segmentations <small>{WHOLE_TEXT}</small></h2>"
+        f"{_table(report, WHOLE_COLUMNS)}"
     )
 
 
@@ -264,4 +284,10 @@ def _left_out(left_out: Sequence[LeftOut]) -> str:
     )
     more = len(left_out) - MOST_LEFT_OUT
     rest = f"<li>and {more:,} more</li>" if more > 0 else ""
-    return f"<h2>Left out</h2><ul>{items}{rest}</ul>"
+    n = len(left_out)
+    summary = f"{n:,} picture{'s' if n > 1 else ''} or labels are not in the totals"
+    is_open = " open" if n <= FEW else ""
+    return (
+        f"<h2>Left out</h2><details{is_open}><summary>{summary}</summary>"
+        f"<ul>{items}{rest}</ul></details>"
+    )

@@ -82,6 +82,7 @@ svg.object .halo { stroke: #000; stroke-opacity: .45; stroke-width: 4; }
 svg.object .before { stroke: #e69f00; } svg.object .after { stroke: #56b4e9; }
 svg.object .truth { stroke: #fff; stroke-width: 1.6; stroke-dasharray: 4 4; }
 .blank { fill: #3a3e45; }
+summary { cursor: pointer; color: var(--faint); }
 footer { margin-top: 48px; font-size: 13px; }
 @media print { .card, figure { break-inside: avoid; } }
 """

@@ -19,11 +19,18 @@ from napari_segrefiner.evaluation.balance import (
     count_errors,
 )
 from napari_segrefiner.metrics import (
+    Matching,
+    aji,
+    aji_plus,
     boundary_distance,
     label_depth,
+    match_at,
     mba,
     number,
     overlap,
+    overlaps,
+    panoptic_quality,
+    seg,
 )
 
 if TYPE_CHECKING:
@@ -31,10 +38,33 @@ if TYPE_CHECKING:
 
 #: Width in pixels of the band of ``boundary_iou``.
 BAND = 2
+#: IoU from which objects count as found, by the name of the metric.
+THRESHOLDS = {"ap_50": 0.5, "ap_75": 0.75, "ap_90": 0.9}
 #: What the coarse labels are called among the layers.
 COARSE = "coarse"
 
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class WholeScores:
+    """Scores of a label image as a segmentation, objects paired by each measure anew.
+
+    Attributes
+    ----------
+    aji, aji_plus, pq : float
+        NaN where neither truth nor labels have objects.
+    seg : (n,) float64 array
+        Per true object.
+    matchings : mapping of str to Matching
+        By the names of THRESHOLDS.
+    """
+
+    aji: float
+    aji_plus: float
+    pq: float
+    seg: Floats
+    matchings: Mapping[str, Matching]
 
 
 @dataclass(frozen=True)
@@ -54,6 +84,7 @@ class LayerScores:
         Mean boundary accuracy of the foreground; NaN if the truth has no boundary.
     errors : ErrorCounts, optional
         Pixels that are wrong in the coarse labels, and what became of them.
+    whole : WholeScores, optional
     """
 
     iou: Floats
@@ -63,6 +94,7 @@ class LayerScores:
     foreground: tuple[int, int]
     mba: float
     errors: ErrorCounts | None = None
+    whole: WholeScores | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +119,8 @@ def score_image(
     truth: npt.NDArray[Any],
     layers: Mapping[str, npt.NDArray[Any]],
     pairs: Pairs,
+    *,
+    is_whole: bool = False,
 ) -> ImageScores:
     """Score label images of one picture.
 
@@ -100,6 +134,8 @@ def score_image(
         The coarse labels as "coarse", and refined ones with the same ids.
     pairs : Pairs
         Of the truth and the coarse labels.
+    is_whole : bool
+        Whether to score each layer as a segmentation of its own, too.
     """
     fine = _positions(truth, pairs.truth_ids)
     own = {key: _positions(a, pairs.coarse_ids) for key, a in layers.items()}
@@ -110,6 +146,7 @@ def score_image(
         scored[key] = dataclasses.replace(
             score_layer(truth, labels, pairs),
             errors=count_errors(fine, own[COARSE], refined, paired),
+            whole=score_whole(truth, labels) if is_whole else None,
         )
     return ImageScores(name, pairs, scored)
 
@@ -141,6 +178,18 @@ def score_layer(
         area=_count(own, n),
         foreground=overlap(truth != 0, labels != 0),
         mba=mba(truth != 0, labels != 0),
+    )
+
+
+def score_whole(truth: npt.NDArray[Any], labels: npt.NDArray[Any]) -> WholeScores:
+    """Score one label image as a segmentation: all that is in it counts."""
+    found = overlaps(truth, labels)
+    return WholeScores(
+        aji(truth, labels),
+        aji_plus(truth, labels),
+        panoptic_quality(truth, labels).pq,
+        seg(truth, labels),
+        {name: match_at(found, threshold=t) for name, t in THRESHOLDS.items()},
     )
 
 
@@ -182,6 +231,7 @@ def image_sums(image: ImageScores) -> dict[str, dict[str, Sums]]:
         name: _layer_sums(layer)
         | ({} if name == COARSE else _change_sums(image.layers[COARSE], layer))
         | _error_sums(layer)
+        | ({} if layer.whole is None else _whole_sums(layer.whole))
         for name, layer in image.layers.items()
     }
 
@@ -200,6 +250,9 @@ def totals(images: Sequence[ImageScores]) -> dict[str, dict[str, Total]]:
         that the coarse masks have wrong, near and far from their boundaries:
         ``fp_removed``, ``fn_recovered``, ``fp_added``, ``fn_added``. The coarse layer
         has the shares of its errors, ``fp_near``, ``fp_far``, ``fn_near``, ``fn_far``.
+        Where layers were scored as segmentations: ``aji``, ``aji_plus`` and ``pq``,
+        means over images; ``seg``, mean over true objects; ``ap_50``, ``ap_75`` and
+        ``ap_90``, found objects over all of both sides, summed over images.
     """
     sums = [image_sums(image) for image in images]
     return {
@@ -228,6 +281,18 @@ def _layer_sums(layer: LayerScores) -> dict[str, Sums]:
         "iou_agg": Sums(both, either, 1),
         "mba": Sums(layer.mba, 1, 1) if has_boundary else Sums(0, 0, 0),
     }
+
+
+def _whole_sums(whole: WholeScores) -> dict[str, Sums]:
+    """Metrics of a segmentation."""
+    found = {}
+    for name in ("aji", "aji_plus", "pq"):
+        value = getattr(whole, name)
+        found[name] = Sums(value, 1, 1) if math.isfinite(value) else Sums(0, 0, 0)
+    found["seg"] = _sum(whole.seg)
+    for name, one in whole.matchings.items():
+        found[name] = Sums(one.tp, one.tp + one.fp + one.fn, 1)
+    return found
 
 
 def _change_sums(before: LayerScores, after: LayerScores) -> dict[str, Sums]:

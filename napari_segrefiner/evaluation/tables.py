@@ -31,6 +31,17 @@ COLUMNS = {
     "lost": "lost",
 }
 
+#: The same for layers as segmentations.
+WHOLE_COLUMNS = {
+    "ap_50": "AP@.50",
+    "ap_75": "AP@.75",
+    "ap_90": "AP@.90",
+    "pq": "PQ",
+    "aji": "AJI",
+    "aji_plus": "AJI+",
+    "seg": "SEG",
+}
+
 Totals = Mapping[str, Mapping[str, Total]]
 
 

@@ -19,6 +19,9 @@ BALANCE = [
 ]
 
 
+WHOLE = ["aji", "aji_plus", "pq", "seg", "ap_50", "ap_75", "ap_90"]
+
+
 def picture(seed, n=3):
     """A label image of `n` rectangles."""
     rng = np.random.default_rng(seed)
@@ -72,8 +75,8 @@ def test_totals_are_those_of_the_pictures(folders, capsys):
     assert list(content)[-1] == "images"
     assert list(content["totals"]) == ["coarse", "refined"]
     coarse, refined = content["totals"]["coarse"], content["totals"]["refined"]
-    assert list(coarse) == METRICS + ERRORS
-    assert list(refined) == METRICS + CHANGES + BALANCE
+    assert list(coarse) == METRICS + ERRORS + WHOLE
+    assert list(refined) == METRICS + CHANGES + BALANCE + WHOLE
     pairs = [(picture(k), smaller(picture(k))) for k in range(2)]
     values = [metrics.iou(t == i, c == i) for t, c in pairs for i in (1, 2, 3)]
     assert coarse["iou"] == {"value": pytest.approx(np.mean(values)), "n": 6}

@@ -8,7 +8,7 @@ import pytest
 from napari_segrefiner import metrics
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.evaluation.pairing import pair_objects
-from napari_segrefiner.evaluation.scores import mean_of, score_image, totals
+from napari_segrefiner.evaluation.scores import Total, mean_of, score_image, totals
 
 
 def blocks(*boxes, shape=(60, 80), ids=None):
@@ -164,3 +164,25 @@ def test_thousands_of_objects_take_a_box_each_and_not_an_image_each():
     pairs = pair_objects(cells, coarse)
     scored = score_image("a", cells, {"coarse": coarse}, pairs).layers["coarse"]
     assert scored.iou[101] == pytest.approx(8 / 10)
+
+
+def test_layers_are_scored_as_segmentations_with_all_that_is_in_them():
+    whole = blocks((5, 5, 25, 30), (30, 10, 50, 20), (50, 60, 60, 70))
+    half = blocks((5, 5, 15, 30), (30, 10, 50, 20), (10, 50, 40, 75))
+    images = [
+        score_image("a", TRUTH, {"coarse": coarse}, pair_objects(TRUTH, coarse, "id"),
+                    is_whole=True)
+        for coarse in (whole, half)
+    ]  # fmt: skip
+    found = totals(images)["coarse"]
+    # Two of three and one too much; then three of three, one of them at IoU .5.
+    assert found["ap_50"] == Total(5 / 7, 2)
+    assert found["ap_75"] == Total(4 / 8, 2)
+    each = [metrics.aji(TRUTH, coarse) for coarse in (whole, half)]
+    assert found["aji"].value == pytest.approx(np.mean(each))
+    each = [metrics.panoptic_quality(TRUTH, coarse).pq for coarse in (whole, half)]
+    assert found["pq"].value == pytest.approx(np.mean(each))
+    # Half an object is not more than half.
+    assert found["seg"] == Total((1 + 1 + 0 + 0 + 1 + 1) / 6, 6)
+    plain = score_image("a", TRUTH, {"coarse": whole}, pair_objects(TRUTH, whole, "id"))
+    assert "aji" not in totals([plain])["coarse"]
