@@ -16,6 +16,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_segrefiner.core.events import RefineResult, RunDone, StepDone
+from napari_segrefiner.core.whole_published import MAX_IOU
+from napari_segrefiner.geometry import non_maximum_suppression
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.refiner import Refiner
@@ -29,6 +31,8 @@ SIDE = 1024
 SCENES = ((64, 64), (64, 128), (16, 256))
 #: Steps of the published method, shown beside those of the model's card.
 PUBLISHED_STEPS = 6
+#: Side of the grid that it plans windows on.
+PUBLISHED_GRID = 256
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,22 @@ def measure(
                 stages.shares,
                 flops,
             )
+
+
+def suppression_seconds(repeats: int = 3) -> float:
+    """Best time to choose among the boxes of a whole image that are all the same.
+
+    So many windows the published strategy plans where every cell of its grid is
+    uncertain.
+    """
+    boxes = np.tile([0, 0, PUBLISHED_GRID, PUBLISHED_GRID], (PUBLISHED_GRID**2, 1))
+    scores = np.ones(len(boxes), np.float32)
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        non_maximum_suppression(boxes, scores, MAX_IOU)
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
 def peak_memory() -> int | None:

@@ -93,7 +93,9 @@ def test_benchmark_prints_and_writes_objects_per_second(tmp_path, monkeypatch, c
     first, second = content["timings"][:2]
     assert second["flops"] == 3 * first["flops"] > 0
     assert content["load_seconds"] > 0
+    assert content["suppression_seconds"] > 0
     shown = capsys.readouterr().out
+    assert "65,536 equal windows" in shown
     assert "tiny on cpu, float32" in shown
     table = [line for line in shown.splitlines() if line.startswith("|")]
     assert len(table) == 2 + 4
