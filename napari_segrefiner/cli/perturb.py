@@ -32,8 +32,8 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         default="mixed",
         metavar="A,B,...",
         help="kinds of coarse masks, or all: mixed, eroded, dilated, shifted, polygon, "
-        "hurried, holes_blobs, merged, low_resolution, wobble, accurate, watershed, "
-        "real, real2 (default: mixed)",
+        "hurried, holes_blobs, merged, low_resolution, wobble, accurate, published, "
+        "watershed, real, real2 (default: mixed)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of all that is drawn"

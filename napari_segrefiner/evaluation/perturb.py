@@ -16,15 +16,18 @@ from skimage.segmentation import watershed
 from napari_segrefiner.errors import OptionError
 from napari_segrefiner.evaluation.defects import DEFECTS, Mask, Object, Random
 from napari_segrefiner.metrics import assign, iou, overlaps
+from napari_segrefiner.training.simulate_published import simulate_published
 
 #: A defect drawn for each object.
 MIXED = "mixed"
 #: The defect that swallows neighbours.
 MERGED = "merged"
+#: As the published training makes them; no part of `mixed`: some models know them.
+PUBLISHED = "published"
 #: Threshold and watershed of the picture.
 WATERSHED = "watershed"
 #: Kinds that are made here.
-KINDS = (MIXED, *DEFECTS, WATERSHED)
+KINDS = (MIXED, *DEFECTS, PUBLISHED, WATERSHED)
 
 #: A mask with less IoU with its truth is no coarse mask of it any more.
 LEAST_IOU = 0.3
@@ -79,7 +82,7 @@ def perturb(
     """
     if kind == WATERSHED:
         return _segmented(image, truth, ids)
-    if kind != MIXED and kind not in DEFECTS:
+    if kind not in KINDS:
         msg = f"There is no kind {kind!r} of coarse masks; choose {', '.join(KINDS)}."
         raise OptionError(msg)
     drawn = [
@@ -139,7 +142,10 @@ def _draw(
     rng = random_for(f"{kind}/{name}")
     for _ in range(TRIES):
         chosen = str(rng.choice(list(DEFECTS))) if kind == MIXED else kind
-        mask = DEFECTS[chosen](one, rng)
+        if chosen == PUBLISHED:
+            mask = simulate_published(rng, fine).mask
+        else:
+            mask = DEFECTS[chosen](one, rng)
         if iou(fine, mask) <= LEAST_IOU:
             continue
         merged = _mostly_covered(one.others, mask) if chosen == MERGED else ()
