@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
+from napari_segrefiner.errors import OptionError
 from napari_segrefiner.options import RefineOptions, specs
 from napari_segrefiner.plugin.controls import (
     FROM_MODEL,
+    FROM_PRESET,
     OptionForm,
     option_widget,
     read,
     tooltip,
     write,
 )
+from napari_segrefiner.train_options import TRAIN_PRESETS, TrainOptions
 
 SPECS = [s for s in specs(RefineOptions) if s.kind is not tuple]
 
@@ -35,6 +38,48 @@ def test_widgets_hold_default_bounds_and_none(spec: Any, qtbot: Any) -> None:
         write(spec, widget, value)
         assert read(spec, widget) == value
         spec.check(read(spec, widget))
+
+
+@pytest.mark.parametrize("preset", TRAIN_PRESETS)
+def test_every_option_of_a_training_can_be_chosen_exactly(
+    preset: Any, qtbot: Any
+) -> None:
+    form = OptionForm(specs(TrainOptions), unset=FROM_PRESET, decimals=5)
+    qtbot.addWidget(form)
+    assert form.values() == {}
+    given = TRAIN_PRESETS[preset]
+    form.show_defaults(given)
+    assert form.values() == {}
+    for spec in specs(TrainOptions):
+        if spec.name in given:
+            write(spec, form.widgets[spec.name], given[spec.name])
+    # No text means "what the preset says": of these, nothing else can be meant.
+    chosen = {name: v for name, v in given.items() if v not in (None, ())}
+    assert form.values() == chosen
+
+
+def test_numbers_are_shown_as_short_as_they_are(qtbot: Any) -> None:
+    form = OptionForm(specs(TrainOptions), unset=FROM_PRESET, decimals=5)
+    qtbot.addWidget(form)
+    form.show_defaults({"learning_rate": 0.0002, "keep": (80000,), "milestones": ()})
+    rate: Any = form.widgets["learning_rate"]
+    assert rate.text() == "preset (0.0002)"
+    assert form.widgets["keep"].placeholderText() == "preset (80000)"
+    assert form.widgets["milestones"].placeholderText() == "preset (-)"
+    for value, text in ((0.0003, "0.0003"), (1.0, "1"), (0.1, "0.1"), (0.0, "0")):
+        rate.setValue(value)
+        assert rate.text() == text
+
+
+def test_a_list_that_is_none_is_told(qtbot: Any) -> None:
+    (spec,) = (spec for spec in specs(TrainOptions) if spec.name == "keep")
+    widget: Any = option_widget(spec)
+    qtbot.addWidget(widget)
+    widget.setText(" 3, 9 ")
+    assert read(spec, widget) == (3, 9)
+    widget.setText("3;9")
+    with pytest.raises(OptionError, match="Keep is '3;9'; whole numbers with commas"):
+        read(spec, widget)
 
 
 def test_form_makes_options_and_resets(qtbot: Any) -> None:

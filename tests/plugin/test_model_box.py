@@ -103,6 +103,30 @@ def test_the_box_follows_what_is_installed(
     qtbot.waitUntil(lambda: engine.n_warmed == 3)
 
 
+def test_other_choices_and_files_as_they_are_come_first(
+    folder: Path, qtbot: Any, tmp_path: Path
+) -> None:
+    install(folder, "mine")
+    box = model_box.ModelBox("", first={"": "preset", "none": "fresh"}, ask="File…")
+    qtbot.addWidget(box)
+    assert (box.model, box.currentText()) == ("", "preset")
+    box.setCurrentIndex(box.findData("mine"))
+    file = str(tmp_path / "kept.safetensors")
+    box.offer(file)
+    assert (box.model, box.currentText()) == (file, "kept.safetensors")
+    box.rename("", "preset (default)")
+    box.refresh()
+    install(folder, "other")
+    box.refresh()
+    assert [box.itemText(i) for i in range(3)] == [
+        "preset (default)",
+        "fresh",
+        "kept.safetensors",
+    ]
+    assert box.model == file
+    assert names(box) == ["none", file, "default", "mine", "other"]
+
+
 def test_a_damaged_card_is_told_in_the_tooltip(
     make_dock: Any, qtbot: Any, engine: FakeEngine, folder: Path
 ) -> None:

@@ -35,3 +35,17 @@ def test_without_a_file_values_last_as_long_as_the_session() -> None:
     settings = Settings(None)
     settings.set("a", "b")
     assert settings.get("a", "") == "b"
+
+
+def test_two_docks_do_not_undo_what_the_other_remembers(tmp_path: Path) -> None:
+    path = tmp_path / "dock.json"
+    one, other = Settings(path), Settings(path)
+    one.set("model", "mine")
+    other.set("training_run", "/runs/1")
+    one.set("device", "cpu")
+    found = Settings(path)
+    assert [found.get(k, "") for k in ("model", "training_run", "device")] == [
+        "mine",
+        "/runs/1",
+        "cpu",
+    ]

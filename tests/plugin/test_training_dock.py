@@ -272,6 +272,11 @@ def test_open_layers_are_written_and_learnt_from(
     viewer.add_labels(labels, name="cells")
     form.source_box.setCurrentIndex(form.source_box.findData("layers"))
     assert form.labels_box.layer.name == "cells"
+    assert form.coarse_box.layer is None
+    viewer.add_labels(np.roll(labels, 1, axis=0), name="hurried")
+    assert form.labels_box.layer.name == "cells"
+    form.coarse_box.choose(viewer.layers["hurried"])
+    assert form.coarse_box.layer.name == form.coarse_box.currentText() == "hurried"
     for k in range(2):
         form.image_box.choose(viewer.layers[f"picture {k}"])
         press(form.add_button, qtbot)
@@ -282,7 +287,11 @@ def test_open_layers_are_written_and_learnt_from(
     until_idle(dock, qtbot)
     data = dock.folder() / "layers"
     assert words_of(dock)[0] == str(data)
-    assert [p.name for p in (data / "images").iterdir()] == ["001_picture_0.npy"]
+    for part, name in (
+        ("images", "001_picture_0.npy"),
+        ("coarse", "001_picture_0.tif"),
+    ):
+        assert [path.name for path in (data / part).iterdir()] == [name]
     assert message(dock).startswith("✓ Done")
 
 
