@@ -39,6 +39,7 @@ from napari_segrefiner.training.learner import (
     rate_at,
 )
 from napari_segrefiner.training.progress import MEASURED, Clock, Recorder
+from napari_segrefiner.training.run_lock import alone_in
 from napari_segrefiner.training.run_state import (
     LOG,
     VALIDATION,
@@ -95,8 +96,8 @@ def train(
     InputError
         If the data, or the folder, cannot be used.
     OptionError
-        If the folder holds a run and `resume` is False, or options contradict each
-        other or the run.
+        If the folder holds a run and `resume` is False, another process trains there,
+        or options contradict each other or the run.
     CollapseError
         If the loss is not finite or the predictions are dead; the checkpoint stays.
     DeviceError
@@ -115,7 +116,8 @@ def train(
             return
         training = _Training(run, config, data, network, counters, team, should_stop)
         try:
-            yield from training.events()
+            with alone_in(run):
+                yield from training.events()
         except torch.OutOfMemoryError as error:
             message = (
                 "The device is out of memory; choose a smaller --at-once, which "

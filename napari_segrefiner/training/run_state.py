@@ -120,7 +120,7 @@ class RunFolder:
             part.write_text(text + "\n", encoding="utf-8")
             part.replace(self.path / CONFIG)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self.unwritable(error) from error
 
     def read_config(self) -> RunConfig:
         """What the run was started with.
@@ -182,7 +182,7 @@ class RunFolder:
         except (OSError, SafetensorError) as error:
             with suppress(OSError):
                 part.unlink()
-            raise self._unwritable(error) from error
+            raise self.unwritable(error) from error
 
     def read_counters(self) -> Counters:
         """The counters of the checkpoint alone."""
@@ -248,7 +248,7 @@ class RunFolder:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_model(path, learner.mean_network.state_dict(), card, half=half)
         except (OSError, SafetensorError) as error:
-            raise self._unwritable(error) from error
+            raise self.unwritable(error) from error
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         """Add a row to a CSV file, with a header if it is new."""
@@ -269,7 +269,7 @@ class RunFolder:
                     writer.writeheader()
                 writer.writerow(row)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self.unwritable(error) from error
 
     def trim(self, name: str, iteration: int) -> None:
         """Drop rows of a CSV file beyond `iteration`: they will be written again."""
@@ -280,7 +280,7 @@ class RunFolder:
         try:
             self._rewrite(name, rows, columns)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self.unwritable(error) from error
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """The rows of a CSV file; none if it is not there."""
@@ -323,7 +323,8 @@ class RunFolder:
             "start a new run in another folder."
         )
 
-    def _unwritable(self, error: Exception) -> InputError:
+    def unwritable(self, error: Exception) -> InputError:
+        """The error that says why the folder cannot be written, and what to do."""
         return InputError(
             f"The run folder {self.path} cannot be written ({error}); make room or "
             "choose another one. A run that was stopped continues with --resume."
