@@ -130,6 +130,7 @@ def test_an_object_that_is_called_255_keeps_its_name(folders):
     words = ["--refined", folders / "refined", "--pair", "overlap", "--json", path]
     assert evaluate(folders, *words) == 0
     objects = totals(path)["images"][0]["objects"]
+    assert [one["coarse"]["iou"] for one in objects] == [1, 1, 1]
     assert [one["refined"]["iou"] for one in objects] == [1, 0, 0]
 
 

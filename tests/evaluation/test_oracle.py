@@ -60,10 +60,20 @@ def test_objects_without_a_true_one_stay_and_true_pixels_win():
     assert np.count_nonzero(found) == 40 * 80 + 16
 
 
+def test_a_true_pixel_near_one_object_is_not_kept_by_another_deep_inside():
+    truth = np.zeros(SHAPE, np.uint8)
+    truth[20:60, :60] = 1
+    truth[30:50, 60:72] = 2
+    coarse = truth.copy()
+    coarse[20:60, 52:60] = 0
+    coarse[30:50, 52:72] = 2  # its band is 4 px wide, that of object 1 is 9
+    assert np.array_equal(bound(truth, coarse), truth)
+
+
 def test_an_object_that_fills_the_picture_has_no_band():
     full = np.ones((12, 12), np.uint8)
     truth = full.copy()
-    truth[4:8, 4:8] = 0
+    truth[:2, :2] = 0
     assert np.array_equal(bound(truth, full), full)
     as_bool = bound(truth.astype(bool), full.astype(bool))
     assert as_bool.dtype == bool

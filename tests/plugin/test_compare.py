@@ -123,6 +123,8 @@ def test_the_table_has_a_line_per_metric_and_marks_the_best() -> None:
     assert lines["Better by .02"].texts == ("", "66.7 %")
     assert lines["Lost"].texts == ("", "33.3 %")
     truth, coarse, _ = layers()
+    same = compare.compare(read_layers(truth, coarse, [Labels(coarse.data, name="s")]))
+    assert not any(line.best for line in table_lines(same))  # nobody wins
     alone = compare.compare(read_layers(truth, coarse, []))
     assert "Lost" not in {line.title for line in table_lines(alone)}
 
@@ -207,6 +209,8 @@ def test_the_dock_guesses_who_is_who_and_keeps_pace(opened: Any) -> None:
     more = viewer.add_labels(squares(), name="other")
     assert dock.refined_list.layers == [viewer.layers["cells refined"]]
     dock.refined_list.tick(more)
+    shown = [not dock.refined_list.isRowHidden(row) for row in range(4)]
+    assert shown == [True, True, False, False]  # not the truth and the coarse labels
     viewer.layers.move(0, 2)
     viewer.layers["cells refined"].name = "best"
     assert [one.name for one in dock.refined_list.layers] == ["best", "other"]
