@@ -49,13 +49,15 @@ class Row:
     """Totals of one kind of one set.
 
     Layers are "coarse", those of :func:`variants`, and the names of baselines.
-    ``seconds`` is what each took for all objects.
+    ``seconds`` is what each took for all objects, ``failed`` for how many objects a
+    baseline had no answer, so that they kept their coarse masks.
     """
 
     kind: str
     name: str
     totals: Totals
     seconds: Mapping[str, float] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -134,7 +136,8 @@ def validate(
     chosen = variants(options, steps, ways)
     for one in sets:
         images: list[ImageScores] = []
-        seconds = dict.fromkeys((*chosen, *(b.name for b in baselines)), 0.0)
+        failed = dict.fromkeys((baseline.name for baseline in baselines), 0)
+        seconds = dict.fromkeys((*chosen, *failed), 0.0)
         for stem in one.stems:
             image, coarse = one.read(stem)
             layers = {COARSE: coarse.labels}
@@ -145,20 +148,22 @@ def validate(
                 layers[name] = result.labels
             for baseline in baselines:
                 start = time.perf_counter()
-                layers[baseline.name] = refine_with(
+                found = refine_with(
                     baseline,
                     frozen.settings(baseline.name, one.name),
                     image,
                     coarse.labels,
                     card=model.card,
                     options=options,
-                ).labels
+                )
                 seconds[baseline.name] += time.perf_counter() - start
+                failed[baseline.name] += found.n_failed
+                layers[baseline.name] = found.labels
             pairs = pair_objects(coarse.truth, coarse.labels, "id")
             if has_oracle:
                 layers[ORACLE] = oracle_band(coarse.truth, coarse.labels, pairs)
             images.append(score_image(stem, coarse.truth, layers, pairs))
-        yield Row(one.kind, one.name, totals(images), seconds)
+        yield Row(one.kind, one.name, totals(images), seconds, failed)
 
 
 def means(

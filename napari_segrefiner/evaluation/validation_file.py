@@ -72,6 +72,7 @@ def write_rows(
                 "set": row.name,
                 "totals": totals_json(row.totals),
                 "seconds": dict(row.seconds),
+                "failed": dict(row.failed),
             }
             for row in rows
         ],
@@ -115,4 +116,6 @@ def _row(entry: Mapping[str, Any]) -> Row:
         }
         for layer, metrics in entry["totals"].items()
     }
-    return Row(entry["kind"], entry["set"], totals, entry["seconds"])
+    return Row(
+        entry["kind"], entry["set"], totals, entry["seconds"], entry.get("failed", {})
+    )

@@ -105,6 +105,7 @@ def _means(rows: Sequence[Row], layers: Sequence[str]) -> str:
     head = [
         "", "IoU", "boundary IoU", "better", "worse", "lower in IoU",
         "lower in boundary IoU", f"over {MOST_WORSE:.0%} worse", "ms per object",
+        "no answer",
     ]  # fmt: skip
     lines = []
     for layer in (COARSE, *layers):
@@ -116,6 +117,8 @@ def _means(rows: Sequence[Row], layers: Sequence[str]) -> str:
         line += [_share(mean[layer][key]) for key in ("improved_02", "worse_05")]
         line += [str(sum(score in one.by for one in worse)) for score in SCORES]
         line += [str(len(harmed_cells(rows, layer))), _milliseconds(rows, layer)]
+        failed = [row.failed[layer] for row in rows if layer in row.failed]
+        line.append(str(sum(failed)) if failed else "")
         lines.append(line)
     return f"{_table(head, lines)}\n\nMeans of {len(rows)} sets and kinds."
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from napari_segrefiner.errors import OptionError
+from napari_segrefiner.evaluation.baselines import Baseline
 from napari_segrefiner.evaluation.coarse_sets import CoarsePlan, make_coarse_sets
 from napari_segrefiner.evaluation.scores import Total
+from napari_segrefiner.evaluation.tuning import Choice, Tuned
 from napari_segrefiner.evaluation.validation import (
     Row,
     means,
@@ -87,6 +89,22 @@ def test_time_is_taken_for_each_layer(sets):
     (row,) = validate(sets, stub_model(bright), RefineOptions(), (1, 2))
     assert list(row.seconds) == ["1", "2"]
     assert all(seconds > 0 for seconds in row.seconds.values())
+
+
+def test_objects_for_which_a_baseline_has_no_answer_are_counted(sets):
+    never = Baseline("never", lambda image, mask, settings: None, ({},), {})
+    tuned = Tuned((Choice("never", "data", {}, 0.0, 0.0, 1),))
+    found = validate(
+        sets,
+        stub_model(bright),
+        RefineOptions(),
+        (1,),
+        baselines=[never],
+        tuned=tuned,
+    )
+    (row,) = found
+    assert row.failed == {"never": 2}
+    assert row.totals["never"]["iou"] == row.totals["coarse"]["iou"]
 
 
 def row(kind, name, coarse, refined, n=10):

@@ -28,7 +28,8 @@ def row(kind, name, before, after, harmed=0.0):
         return {metric: Total(value, 10) for metric, value in totals.items()}
 
     refined = layer(after, improved_02=0.5, worse_05=harmed)
-    return Row(kind, name, {"coarse": layer(before), "2": refined}, {"2": 0.25})
+    layers = {"coarse": layer(before), "2": refined}
+    return Row(kind, name, layers, {"2": 0.25}, {"2": 1})
 
 
 ROWS = [
@@ -78,6 +79,7 @@ def test_means_count_what_got_worse_and_tell_the_time():
         "lower in boundary IoU": "1",
         "over 3% worse": "1",
         "ms per object": "25",
+        "no answer": "3",
     }
 
 
@@ -113,12 +115,13 @@ def test_a_file_gives_its_rows_back(tmp_path):
     path = tmp_path / "scores.json"
     undefined = {"mba": Total(math.nan, 0)}
     layers = {name: layer | undefined for name, layer in ROWS[0].totals.items()}
-    rows = [Row("eroded", "cells", layers, {"2": 0.25})]
+    rows = [Row("eroded", "cells", layers, {"2": 0.25}, {"2": 1})]
     write_rows(path, SETTINGS, rows)
     (read,) = read_rows(path, SETTINGS)
     assert math.isnan(read.totals["2"].pop("mba").value)
     assert read.totals["2"] == ROWS[0].totals["2"]
-    assert (read.kind, read.name, read.seconds) == ("eroded", "cells", {"2": 0.25})
+    assert (read.kind, read.name) == ("eroded", "cells")
+    assert (read.seconds, read.failed) == ({"2": 0.25}, {"2": 1})
     assert read_rows(tmp_path / "none.json", SETTINGS) == []
 
 
