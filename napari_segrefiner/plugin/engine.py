@@ -94,11 +94,24 @@ class Engine(Protocol):
         """Refine one (Y, X) plane; the events of core.events."""
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """A model in memory, and of which file it is.
+
+    ``in_use`` is held by whoever works with it: preparing the network for a run moves
+    its weights, and another thread that computes with them then would crash.
+    """
+
+    stamp: tuple[Path, int]
+    model: Model
+    in_use: threading.Lock = field(default_factory=threading.Lock)
+
+
 class PackagedEngine:
     """The engine of this package; each model is read once and kept."""
 
     def __init__(self) -> None:
-        self._models: dict[str, tuple[tuple[Path, int], Model]] = {}
+        self._models: dict[str, _Loaded] = {}
         # The model is warmed in one worker while a run may ask for it in another.
         self._lock = threading.Lock()
 
@@ -114,7 +127,7 @@ class PackagedEngine:
         """Load the model, then refine one made-up square: the first pass is slow."""
         from napari_segrefiner.models.card import resolve
 
-        card = self._model(model).card
+        card = self._loaded(model).model.card
         image = np.zeros((64, 64), np.uint8)
         image[16:48, 16:48] = 200
         short = dataclasses.replace(options, steps=1)
@@ -132,14 +145,14 @@ class PackagedEngine:
         self, model: str, options: RefineOptions, lessons: Sequence[Lesson]
     ) -> Iterator[LearningEvent | Learnt]:
         """Teach a model; if it is no worse, it joins the user's models."""
-        loaded = self._model(model)
+        loaded = self._loaded(model)
         from napari_segrefiner.training.correction_data import Correction
         from napari_segrefiner.training.corrections import learn
 
         corrections = [Correction(*one[:4]) for one in lessons]
-        with spared_core():
+        with loaded.in_use, spared_core():
             for event in learn(
-                corrections, loaded, options=options, device=options.device
+                corrections, loaded.model, options=options, device=options.device
             ):
                 if isinstance(event, LearningDone):
                     yield Learnt(_keep(event.model, model, lessons), event.sentence)
@@ -154,13 +167,13 @@ class PackagedEngine:
         labels: npt.NDArray[Any],
     ) -> Iterator[Event]:
         """Refine one plane with the package's refiner."""
-        loaded = self._model(model)
+        loaded = self._loaded(model)
         from napari_segrefiner.core.refiner import Refiner
 
-        with spared_core():
-            yield from Refiner(loaded, options).steps(image, labels)
+        with loaded.in_use, spared_core():
+            yield from Refiner(loaded.model, options).steps(image, labels)
 
-    def _model(self, name: str) -> Model:
+    def _loaded(self, name: str) -> _Loaded:
         """The loaded model."""
         check_torch()
         from napari_segrefiner.models.catalogue import find_model, load_model
@@ -170,9 +183,9 @@ class PackagedEngine:
         stamp = (weights, weights.stat().st_mtime_ns)
         with self._lock:
             known = self._models.get(name)
-            if known is None or known[0] != stamp:
-                known = self._models[name] = (stamp, load_model(name))
-            return known[1]
+            if known is None or known.stamp != stamp:
+                known = self._models[name] = _Loaded(stamp, load_model(name))
+            return known
 
 
 def free_name(path: Path) -> str | None:
@@ -228,21 +241,36 @@ def _keep(learnt: Model | None, old: str, lessons: Sequence[Lesson]) -> str:
     return name
 
 
+class _Spared:
+    """Who leaves a core to the window, and the number of threads before the first."""
+
+    lock = threading.Lock()
+    n_users = 0
+    n_threads = 0
+
+
 @contextmanager
 def spared_core() -> Iterator[None]:
     """Leave one core to the window.
 
     Torch's threads wait for each other after every layer of the network: where drawing
-    takes the core of one of them, all are slower than one fewer would be.
+    takes the core of one of them, all are slower than one fewer would be. The number of
+    threads is one for the whole process, so the last one to leave sets it back.
     """
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(min(before, max(1, (os.cpu_count() or 1) - 1)))
+    with _Spared.lock:
+        if not _Spared.n_users:
+            before = _Spared.n_threads = torch.get_num_threads()
+            torch.set_num_threads(min(before, max(1, (os.cpu_count() or 1) - 1)))
+        _Spared.n_users += 1
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _Spared.lock:
+            _Spared.n_users -= 1
+            if not _Spared.n_users:
+                torch.set_num_threads(_Spared.n_threads)
 
 
 def check_torch() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from napari_segrefiner.core.events import RunDone, RunStarted, StepDone
 from napari_segrefiner.core.refiner import refine
 from napari_segrefiner.errors import MissingExtraError
 from napari_segrefiner.options import RefineOptions
-from napari_segrefiner.plugin.engine import PackagedEngine, check_torch
+from napari_segrefiner.plugin.engine import PackagedEngine, check_torch, spared_core
 from napari_segrefiner.plugin.settings import Settings
 from tests.core.stubs import bright, disk, stub_model
 
@@ -79,6 +80,36 @@ def test_a_core_is_left_to_the_window(packaged: PackagedEngine) -> None:
     assert 1 <= torch.get_num_threads() <= max(1, (os.cpu_count() or 1) - 1)
     events.close()
     assert torch.get_num_threads() == before
+
+
+def test_the_last_one_to_leave_gives_the_core_back(packaged: PackagedEngine) -> None:
+    before = torch.get_num_threads()
+    first, second = spared_core(), spared_core()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert torch.get_num_threads() == min(before, max(1, (os.cpu_count() or 1) - 1))
+    second.__exit__(None, None, None)
+    assert torch.get_num_threads() == before
+
+
+def test_two_workers_never_use_one_model_at_once(packaged: PackagedEngine) -> None:
+    image, _, coarse = scene()
+    first = packaged.steps("default", RefineOptions(), image, coarse)
+    next(first)
+    ended: list[int] = []
+
+    def work() -> None:
+        events = packaged.steps("default", RefineOptions(), image, coarse)
+        ended.append(len(list(events)))
+
+    other = threading.Thread(target=work)
+    other.start()
+    other.join(0.2)
+    assert other.is_alive()
+    first.close()
+    other.join(20)
+    assert ended
 
 
 def test_torch_that_is_missing_is_named_with_the_remedy(monkeypatch: Any) -> None:
