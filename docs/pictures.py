@@ -4,7 +4,7 @@
 
 writes docs/images/NAME.png, all of them by default. It needs a screen; where there is
 none, run it as ``xvfb-run -a -s "-screen 0 1280x860x24" python docs/pictures.py``. Your
-napari settings are neither read nor changed.
+napari settings and your models are neither read nor changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from PIL import Image
 FOLDER = Path(__file__).parent / "images"
 WIDTH, HEIGHT = 1240, 720
 #: Seconds after which a run is given up.
-PATIENCE = 300.0
+PATIENCE = 900.0
 
 
 class Studio:
@@ -158,7 +158,92 @@ def whole(name: str) -> None:
     studio.close()
 
 
-PICTURES = {"dock": dock, "running": running, "review": review, "whole": whole}
+def learn(name: str) -> None:
+    """Some coins are corrected, some accepted; the model has learnt from them."""
+    import numpy as np
+
+    from napari_segrefiner.io.sample import coins
+
+    studio = Studio()
+    studio.open_coins()
+    studio.refine()
+    truth = coins().truth
+    result = studio.viewer.layers["coins coarse refined"]
+    for label in range(1, 17):
+        result.selected_label = label
+        if label > 10:
+            studio.dock.accept_button.click()
+            continue
+        wrong = np.nonzero((result.data == label) != (truth == label))
+        result.data_setitem(wrong, np.where(truth[wrong] == label, label, 0))
+    studio.pump(0.5)
+    studio.dock.learn_button.click()
+    studio.wait_until(lambda: not studio.dock.controller.is_running)
+    studio.wait_until(lambda: "Loading" not in studio.dock.message_label.text())
+    studio.pump(0.5)
+    print(studio.dock.message_label.text())
+    studio.save(name)
+    studio.close()
+
+
+def training(name: str) -> None:
+    """A model learns from layers: half of the coins teach, the others validate."""
+    import numpy as np
+
+    from napari_segrefiner.io.sample import coins
+
+    studio = Studio()
+    studio.window.setGeometry(0, 0, WIDTH, 840)
+    window = studio.viewer.window
+    _, dock = window.add_plugin_dock_widget(
+        "napari-segrefiner", "SegRefiner training", tabify=True
+    )
+    dock.parent().raise_()
+    form, sample = dock.form, coins()
+    half = sample.image.shape[1] // 2
+    for side, part in (("left", np.s_[:, :half]), ("right", np.s_[:, half:])):
+        at = (0, half if side == "right" else 0)
+        image = studio.viewer.add_image(
+            sample.image[part], name=f"coins {side}", translate=at
+        )
+        labels = studio.viewer.add_labels(
+            sample.truth[part], name=f"true {side}", translate=at
+        )
+        form.image_box.choose(image)
+        form.labels_box.choose(labels)
+        form.add_button.click()
+    form.source_box.setCurrentIndex(form.source_box.findData("layers"))
+    for option, value in (("iterations", 80), ("validate_every", 20)):
+        form.option_form.widgets[option].setValue(value)
+    form.option_form.widgets["validation_windows"].setValue(64)
+    studio.pump(0.5)
+    studio.viewer.reset_view()
+    with tempfile.TemporaryDirectory() as folder:
+        form.run_field.set_path(Path(folder) / "coins")
+        dock.start_button.click()
+        # The model as it was, and three validations.
+        studio.wait_until(
+            lambda: (
+                len(dock.live.validation.chart.lines[0].x) > 3
+                or not dock.controller.is_running
+            )
+        )
+        studio.pump(1.0)
+        studio.save(name)
+        for _ in range(2):
+            dock.stop_button.click()
+        studio.wait_until(lambda: not dock.controller.is_running)
+    studio.close()
+
+
+PICTURES = {
+    "dock": dock,
+    "running": running,
+    "review": review,
+    "whole": whole,
+    "learn": learn,
+    "training": training,
+}
 
 
 def main(names: list[str]) -> int:
@@ -171,6 +256,7 @@ def main(names: list[str]) -> int:
     del sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_CONFIG"] = str(Path(folder) / "settings.yaml")
+        os.environ["NAPARI_SEGREFINER_MODELS"] = str(Path(folder) / "models")
         for name in names or PICTURES:
             (Path(folder) / "napari-segrefiner-dock.json").unlink(missing_ok=True)
             PICTURES[name](name)

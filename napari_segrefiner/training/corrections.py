@@ -393,13 +393,11 @@ def describe(done: LearningDone, *, is_better: bool, is_folded: bool) -> str:
     how = "each held back once" if is_folded else "held back"
     figures = f"{what}, {how}: IoU {done.before:.3f} before, {done.after:.3f} after"
     if n_right:
-        stay = sum(one.after for one in done.right) / n_right
-        figures += (
-            f"; {n_right} that {'were' if n_right > 1 else 'was'} right {stay:.3f}"
-        )
+        after = sum(one.after for one in done.right) / n_right
+        figures += f"; {n_right} that the model had right: {after:.3f}"
     few = " Few objects: take it as a hint." if n_wrong < FEW else ""
     if is_better:
-        return f"{figures}. The new model is no worse.{few}"
+        return f"{figures}. The new model is kept.{few}"
     if done.general_after < done.general_before - FORGETTABLE:
         return (
             f"{figures}, but it has forgotten other objects (IoU "

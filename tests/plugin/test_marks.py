@@ -164,6 +164,21 @@ def test_a_new_object_is_learnt_from(stage: Stage) -> None:
     assert one.ids == (30,)
 
 
+def test_a_new_object_that_was_refined_has_a_coarse_mask(stage: Stage) -> None:
+    stage.run()
+    paint(stage.result, 30, *[(y, x) for y in range(44, 52) for x in range(40, 60)])
+    stage.viewer.layers.selection.active = stage.result
+    stage.controller.refine_object(stage.result, 30)
+    stage.work.finish()
+    counts(stage)
+    assert marks(stage.result) == {}
+    accept(stage, 30)
+    (one,) = stage.controller.marks.collect()
+    assert (one.coarse == 30).sum() == 8 * 20
+    np.testing.assert_array_equal(one.coarse == 9, squares() == 9)
+    assert (one.fine == 30).sum() > 8 * 20
+
+
 # ---- undo of what the plugin did
 
 

@@ -191,7 +191,7 @@ def _done(
 def test_only_what_is_no_worse_is_kept(done: LearningDone, is_kept: bool) -> None:
     assert is_worth_keeping(done) == is_kept
     sentence = describe(done, is_better=is_kept, is_folded=False)
-    assert ("no worse" in sentence) == is_kept
+    assert ("is kept" in sentence) == is_kept
     assert ("stays as it was" in sentence) != is_kept
     assert ("forgotten" in sentence) == (done.general_after < 0.785)
 
@@ -203,6 +203,6 @@ def test_figures_are_those_of_objects_that_were_wrong() -> None:
     sentence = describe(done, is_better=True, is_folded=True)
     assert sentence == (
         "2 corrected objects, each held back once: IoU 0.700 before, 0.900 after; 2 "
-        "that were right 0.940. The new model is no worse. Few objects: take it as a "
-        "hint."
+        "that the model had right: 0.940. The new model is kept. Few objects: take it "
+        "as a hint."
     )
