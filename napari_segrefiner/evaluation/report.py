@@ -18,7 +18,13 @@ from napari_segrefiner.evaluation.drawings import (
     scatter_svg,
 )
 from napari_segrefiner.evaluation.report_style import whole_page
-from napari_segrefiner.evaluation.scores import COARSE, ImageScores, Total, totals
+from napari_segrefiner.evaluation.scores import (
+    COARSE,
+    ImageScores,
+    Total,
+    mean_of,
+    totals,
+)
 from napari_segrefiner.evaluation.tables import (
     COLUMNS,
     WHOLE_COLUMNS,
@@ -152,7 +158,8 @@ def _table(report: Report, wanted: Mapping[str, str]) -> str:
     images = [image for group in report.groups.values() for image in group]
     groups: list[tuple[str, Totals]] = [("all objects", totals(images))]
     if len(report.groups) > 1:
-        groups += list(totals_by_set(report.groups).items())
+        by_set = totals_by_set(report.groups)
+        groups += [("mean of sets", mean_of(list(by_set.values()))), *by_set.items()]
     held = {metric for layer in groups[0][1].values() for metric in layer}
     columns = {metric: text for metric, text in wanted.items() if metric in held}
     head = "".join(f"<th>{escape(text)}</th>" for text in columns.values())

@@ -93,6 +93,27 @@ def test_coarse_labels_alone_and_no_images_make_a_page_too(folder):
     assert evaluate(folder, "--html", page) == 2
 
 
+def test_several_sets_get_rows_of_their_own_and_a_mean(tmp_path):
+    for name, lack in (("cells", 4), ("dogs", 2)):
+        for part, values in (
+            ("truth", labels([0] * 6)),
+            ("coarse", labels([lack] * 6)),
+        ):
+            (tmp_path / part / name).mkdir(parents=True)
+            write_labels(tmp_path / part / name / "a.png", values)
+    page = tmp_path / "report.html"
+    assert evaluate(tmp_path, "--html", page) == 0
+    text = page.read_text(encoding="utf-8")
+    scores = text.split("<tbody>")[1].split("</tbody>")[0]
+    rows = [re.sub("<small>.*?</small>|<[^>]+>", " ", row).split()
+            for row in scores.split("<tr")[1:]]  # fmt: skip
+    names = [" ".join(row[: row.index("coarse")]).split("> ")[-1] for row in rows]
+    assert names == ["all objects", "mean of sets", "cells", "dogs"]
+    assert [row[row.index("coarse") + 2] for row in rows] == [
+        "0.700", "0.700", "0.600", "0.800",
+    ]  # fmt: skip
+
+
 def test_baselines_are_layers_of_the_evaluation(folder, capsys):
     assert evaluate(folder, "--baselines", "nothing") == 2
     assert "--images" in capsys.readouterr().err
