@@ -236,6 +236,29 @@ def training(name: str) -> None:
     studio.close()
 
 
+def compare(name: str) -> None:
+    """Refined coins against the truth, coloured by what they gained."""
+    from napari_segrefiner.io.sample import coins
+
+    studio = Studio()
+    studio.open_coins()
+    studio.refine()
+    viewer = studio.viewer
+    viewer.add_labels(coins().truth, name="truth")
+    _, dock = viewer.window.add_plugin_dock_widget(
+        "napari-segrefiner", "Compare with the truth", tabify=True
+    )
+    dock.parent().raise_()
+    dock.compare_button.click()
+    studio.wait_until(lambda: not dock.is_running)
+    for layer in viewer.layers[1:-1]:
+        layer.visible = False
+    viewer.layers.selection.active = viewer.layers[-1]
+    studio.pump(0.5)
+    studio.save(name)
+    studio.close()
+
+
 PICTURES = {
     "dock": dock,
     "running": running,
@@ -243,6 +266,7 @@ PICTURES = {
     "whole": whole,
     "learn": learn,
     "training": training,
+    "compare": compare,
 }
 
 
