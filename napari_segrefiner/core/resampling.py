@@ -27,7 +27,7 @@ Weights = npt.NDArray[np.float64]
 
 #: Rows of a crop that are read at a time: bounds the memory of huge crops.
 STRIP_ROWS = 256
-#: Cells that a change on a reduced grid spans at least, if windows follow.
+#: What is narrower, in cells of a reduced grid, is a detail.
 THICK = 3
 
 
@@ -147,14 +147,27 @@ def without_thin_changes(values: Plane, seen: Mask) -> tuple[Plane, Mask]:
     Returns
     -------
     values : (grid, grid) float32 array
-        The answer; where it changes less than :data:`THICK` cells across, what was
-        seen.
+        The answer; what was seen, where the answer takes away or fills details by a
+        change that is no thicker than they are.
     is_thin : (grid, grid) bool array
         Where that is.
     """
     moved = (values >= 0.5) != seen
-    is_thin = moved & ~ndimage.binary_opening(moved, np.ones((THICK, THICK)))
+    is_thin = moved & ~_opened(moved)
+    if is_thin.any():
+        details = (seen & ~_opened(seen)) | (~seen & ~_opened(~seen))
+        is_thin &= ndimage.binary_dilation(details, np.ones((3, 3)))
     return np.where(is_thin, seen, values), is_thin
+
+
+def _opened(mask: Mask) -> Mask:
+    """What is left of a mask without its parts less than THICK cells wide.
+
+    Beyond the array the mask goes on as it ends there.
+    """
+    padded = np.pad(mask, THICK, mode="edge")
+    opened = ndimage.binary_opening(padded, np.ones((THICK, THICK)))
+    return opened[THICK:-THICK, THICK:-THICK]
 
 
 def _without_loose_parts(mask: Mask, answer: Mask, has_moved: Mask) -> Mask:
