@@ -17,6 +17,7 @@ from napari_segrefiner.evaluation.drawings import (
     histogram_svg,
     scatter_svg,
 )
+from napari_segrefiner.evaluation.oracle import ORACLE
 from napari_segrefiner.evaluation.report_style import whole_page
 from napari_segrefiner.evaluation.scores import (
     COARSE,
@@ -197,11 +198,14 @@ def _whole(report: Report, found: Totals) -> str:
 
 
 def _is_best(group: Totals, layer: str, metric: str) -> bool:
-    """Whether a layer has the best value, and not all have it."""
-    values = [t[metric].value for t in group.values() if metric in t]
-    best = (min if metric in LESS_IS_BETTER else max)(values, default=0.0)
-    total = group[layer].get(metric)
-    return total is not None and total.value == best and len(set(values)) > 1
+    """Whether a layer has the best value, and not all have it; an oracle cannot win."""
+    values = {
+        name: t[metric].value
+        for name, t in group.items()
+        if metric in t and name != ORACLE
+    }
+    best = (min if metric in LESS_IS_BETTER else max)(values.values(), default=0.0)
+    return values.get(layer) == best and len(set(values.values())) > 1
 
 
 def _cell(

@@ -114,6 +114,22 @@ def test_several_sets_get_rows_of_their_own_and_a_mean(tmp_path):
     ]  # fmt: skip
 
 
+def test_the_best_layer_is_bold_and_the_oracle_cannot_win(folder):
+    page = folder / "report.html"
+    words = ["--refined", folder / "better", "--baselines", "oracle_band"]
+    assert evaluate(folder, *words, "--html", page) == 0
+    text = page.read_text(encoding="utf-8").split("<tbody>")[1]
+    iou = {
+        row.split("</th><th>")[1].split("<")[0]: row.split("<td>")[2].split("</td>")[0]
+        for row in text.split("</tbody>")[0].split("<tr")[1:]
+    }
+    assert iou == {
+        "coarse": "0.600",
+        "better": "<b>0.733</b>",
+        "oracle_band": "0.900",  # three of the four columns
+    }
+
+
 def test_baselines_are_layers_of_the_evaluation(folder, capsys):
     assert evaluate(folder, "--baselines", "nothing") == 2
     assert "--images" in capsys.readouterr().err
