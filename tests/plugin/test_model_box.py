@@ -154,13 +154,13 @@ def test_the_engine_adds_a_file_under_a_free_name_and_uses_it(
     engine = PackagedEngine()
     assert engine.add_model(str(path)) == Added("tiny")
     assert engine.add_model(str(path)) == Added("tiny-2")
-    first = engine._model("tiny")
-    assert engine._model("tiny") is first
+    first = engine._loaded("tiny")
+    assert engine._loaded("tiny") is first
     weights = folder / "tiny.safetensors"
     import os
 
     os.utime(weights, ns=(1, 1))
-    assert engine._model("tiny") is not first
+    assert engine._loaded("tiny") is not first
     (tmp_path / "bad.safetensors").write_bytes(np.arange(9, dtype=np.uint8).tobytes())
     with pytest.raises(ModelError, match=r"bad\.safetensors"):
         engine.add_model(str(tmp_path / "bad.safetensors"))
