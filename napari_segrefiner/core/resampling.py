@@ -167,7 +167,8 @@ def _opened(mask: Mask) -> Mask:
     """
     padded = np.pad(mask, THICK, mode="edge")
     opened = ndimage.binary_opening(padded, np.ones((THICK, THICK)))
-    return opened[THICK:-THICK, THICK:-THICK]
+    kept: Mask = opened[THICK:-THICK, THICK:-THICK]
+    return kept
 
 
 def _without_loose_parts(mask: Mask, answer: Mask, has_moved: Mask) -> Mask:

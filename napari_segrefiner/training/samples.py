@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,7 @@ MAX_SHAPES = 250
 MIN_REAL_IOU = 0.4
 
 #: What is different in large windows: few parts of boundaries, nothing enlarged much.
-LARGE: Mapping[str, float] = MappingProxyType(
+LARGE: Mapping[str, Any] = MappingProxyType(
     {"smallest": 0.28, "max_zoom": 1.25, "patch": 0.2}
 )
 
