@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
+from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF, QTextOption
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_segrefiner.training.charts import (
@@ -140,6 +140,8 @@ class _Painting:
             self._text(room, label, right, opacity=0.7)
         centre = Qt.AlignmentFlag.AlignCenter
         for tick in ticks(*across, 4):
+            if not tick.is_integer():  # there are whole iterations only
+                continue
             at = place(tick, 0.0).x()
             label = f"{tick:g}"
             width = float(self.metrics.horizontalAdvance(label) + 2)
@@ -205,4 +207,6 @@ class _Painting:
         fitting = self.metrics.elidedText(
             text, Qt.TextElideMode.ElideRight, int(room.width()) + 1
         )
-        self.painter.drawText(room, int(align), fitting)
+        option = QTextOption(align)
+        option.setWrapMode(QTextOption.WrapMode.NoWrap)
+        self.painter.drawText(room, fitting, option)

@@ -215,10 +215,10 @@ class TrainingController:
         self, data: Path, folder: Path, options: TrainOptions, *, is_used: bool
     ) -> None:
         command = training_command(data, folder, options, resume=is_used)
+        self._history = History.of_run(folder)
         self._process = self._launch(command)
         self._folder = folder
         self._settings.set(LAST_RUN, str(folder.resolve()))
-        self._history = History.of_run(folder)
         self._notes, self._last = [], None
         self._view.show_running(True)
         self._view.show_progress(None, "")
@@ -280,14 +280,20 @@ def look_at(folder: Path) -> RunLook:
     Raises
     ------
     InputError
-        If it is a file, or holds a damaged run.
+        If it is a file, cannot be read, or holds a damaged run.
     """
-    if folder.exists() and not folder.is_dir():
+    run = RunFolder(folder)
+    try:
+        is_file = folder.exists() and not folder.is_dir()
+        has_state, is_used = run.has_state, run.is_used
+    except (OSError, ValueError) as error:
+        message = f"{folder} cannot be read ({error}); name another folder for the run."
+        raise InputError(message) from error
+    if is_file:
         message = f"{folder} is a file; name a folder for the run."
         raise InputError(message)
-    run = RunFolder(folder)
-    if not run.has_state:
-        return RunLook(folder, "free", is_begun=run.is_used)
+    if not has_state:
+        return RunLook(folder, "free", is_begun=is_used)
     counters = run.read_counters()
     return RunLook(
         folder,

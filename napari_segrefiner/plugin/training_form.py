@@ -74,6 +74,7 @@ class TrainingForm(QWidget):
         self._runs = runs
         self._pairs: list[LayerPair] = []
         self._proposed = ""
+        self._is_free = True
         self._make_data(viewer)
         self._make_options()
         self._lay_out()
@@ -110,13 +111,14 @@ class TrainingForm(QWidget):
 
     def show_run(self, look: RunLook | None) -> None:
         """A run that goes on has its data and options; these are not to be chosen."""
-        is_free = look is None or look.state != "unfinished"
-        for part in (*self._rows, self.more):
-            part.setEnabled(is_free)
+        self._is_free = look is None or look.state != "unfinished"
+        self._show_rows()
 
     def propose(self) -> None:
         """Choose a run folder that is not there yet, named after the data."""
-        name = re.sub(r"[^\w.-]+", "-", self._data_name()).strip("-._") or "training"
+        name = (
+            re.sub(r"[^\w.-]+", "-", self._data_name())[:60].strip("-._") or "training"
+        )
         names = (name if n == 1 else f"{name}-{n}" for n in itertools.count(1))
         free = next(
             self._runs / one for one in names if not (self._runs / one).exists()
@@ -268,14 +270,20 @@ class TrainingForm(QWidget):
     # ---- what changes when something is chosen
 
     def _on_source(self) -> None:
-        is_folder = self.source_box.currentData() == FOLDER
         self._settings.set("training_source", str(self.source_box.currentData()))
-        self.form.setRowVisible(self.folder_field, is_folder)
-        layer_parts = (self.image_box, self.labels_box, self.coarse_box, self.pair_part)
-        for part in layer_parts:
-            self.form.setRowVisible(part, not is_folder)
         self._on_image()
-        self._on_data()
+
+    def _show_rows(self) -> None:
+        """Show the rows in which there is something to choose."""
+        is_folder = self.source_box.currentData() == FOLDER
+        shown = dict.fromkeys(self._rows, True)
+        shown[self.folder_field] = is_folder
+        for part in (self.image_box, self.labels_box, self.coarse_box, self.pair_part):
+            shown[part] = not is_folder
+        shown[self.channel_box] = not is_folder and self.channel_box.is_needed
+        for part, is_shown in shown.items():
+            self.form.setRowVisible(part, is_shown and self._is_free)
+        self.more.setVisible(self._is_free)
 
     def _on_data(self) -> None:
         """Follow with the proposed run folder, unless another one was chosen."""
@@ -295,9 +303,7 @@ class TrainingForm(QWidget):
 
     def _on_image(self) -> None:
         self.channel_box.update_for(self.image_box.layer, self.labels_box.layer)
-        is_layers = self.source_box.currentData() == LAYERS
-        is_needed = is_layers and self.channel_box.is_needed
-        self.form.setRowVisible(self.channel_box, is_needed)
+        self._show_rows()
         self._on_data()
 
     def _on_preset(self) -> None:

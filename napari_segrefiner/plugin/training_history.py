@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,8 @@ from napari_segrefiner.training.charts import Chart
 from napari_segrefiner.training.curves import loss_chart, validation_chart
 from napari_segrefiner.training.events import MEAN, Progress, SetScore, Validated
 from napari_segrefiner.training.run_state import LOG, VALIDATION, RunFolder
+
+_LOG = logging.getLogger(__name__)
 
 #: More rows of the loss are drawn together two by two: no screen shows more.
 MOST_ROWS = 400
@@ -43,7 +47,7 @@ class History:
             counters = run.read_counters()
             for name in (LOG, VALIDATION):
                 # A killed run has gone on beyond its checkpoint; that is done again.
-                rows = [r for r in run.rows(name) if _at(r) <= counters.iteration]
+                rows = [r for r in _rows(run, name) if _at(r) <= counters.iteration]
                 if name == LOG:
                     history.log = rows
                 else:
@@ -85,6 +89,15 @@ class History:
             for first, second in pairs
         ]
         self._together *= 2
+
+
+def _rows(run: RunFolder, name: str) -> list[dict[str, Any]]:
+    """A table of the run; without it, its curves only begin later."""
+    try:
+        return run.rows(name)
+    except (OSError, ValueError, csv.Error) as error:
+        _LOG.warning("%s cannot be read: %s", run.path / name, error)
+        return []
 
 
 def _mean(rows: list[Any]) -> dict[str, float]:

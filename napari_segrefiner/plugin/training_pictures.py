@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QImage, QPainter
+from qtpy.QtGui import QColor, QImage, QPainter, QTextOption
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_segrefiner.training.charts import INK, ORANGE, PAPER, SKY
@@ -112,10 +111,9 @@ def _tiles(example: Example, side: int) -> list[QImage]:
     found = []
     for mask, (_, colour) in zip(masks, COLUMNS, strict=True):
         picture = outlined(example.picture, [(mask, colour)], side)
-        values = np.ascontiguousarray(np.asarray(picture, np.uint8))
         kind = QImage.Format.Format_RGB888
-        # A copy: Qt does not keep the array alive.
-        found.append(QImage(values.data, side, side, 3 * side, kind).copy())
+        # A copy: Qt does not keep the bytes alive.
+        found.append(QImage(picture.tobytes(), side, side, 3 * side, kind).copy())
     return found
 
 
@@ -129,7 +127,7 @@ def _caption(painter: QPainter, x: float, y: float, side: int, text: str) -> Non
     ground.setAlphaF(0.75)
     painter.fillRect(room, ground)
     painter.setPen(QColor(*INK))
-    painter.drawText(room, int(Qt.AlignmentFlag.AlignCenter), shown)
+    painter.drawText(room, shown, QTextOption(Qt.AlignmentFlag.AlignCenter))
 
 
 def _overlap(mask: Any, fine: Any) -> str:

@@ -253,6 +253,8 @@ def test_what_cannot_be_started_is_one_sentence(
     (tmp_path / "file").write_text("")
     form.run_field.set_path(tmp_path / "file")
     assert "is a file; name a folder" in said()
+    form.run_field.set_path("/" + 300 * "long")
+    assert "cannot be read" in said()
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "state.safetensors").write_bytes(b"no")
@@ -347,12 +349,13 @@ def test_a_real_training_is_stopped_offered_again_and_stopped_by_closing(
     assert again.folder() == run.path
     assert again.start_button.text() == "Resume"
     assert f"stopped at iteration {reached:,} of 100,000" in message(again)
-    assert not again.form.preset_box.isEnabled()
+    assert again.form.preset_box.isHidden()
     shown = again.live.loss.chart.lines[0].x
     assert max(shown) <= reached
     press(again.start_button, qtbot)
     loss = again.live.loss
     qtbot.waitUntil(lambda: max(loss.chart.lines[0].x) > reached + 1, timeout=60_000)
+    assert not again.form.run_field.isHidden()
     viewer.close()
     qtbot.waitUntil(lambda: launched[1].has_ended, timeout=60_000)
     assert launched[1].code == 130

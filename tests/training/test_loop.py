@@ -26,6 +26,7 @@ from napari_segrefiner.training.events import (
     TrainStarted,
     Validated,
 )
+from napari_segrefiner.training.examples import EXAMPLES, read_examples
 from napari_segrefiner.training.learner import Learner, StepResult
 from napari_segrefiner.training.progress import COLLAPSE_AFTER, Clock, Recorder
 from napari_segrefiner.training.run_state import BEST, Counters, RunFolder
@@ -82,6 +83,9 @@ def test_a_finished_run_leaves_curves_pictures_and_a_model_of_its_name(
         "000001.png",
         "000002.png",
     ]
+    examples = read_examples(run.path / EXAMPLES)
+    assert {name for name, _ in examples} == {set_folder.name}
+    assert all(one.fine.any() for _, one in examples)
     with Image.open(run.path / "curves.png") as curves:
         assert curves.width > 1000
     rows = run.rows("validation.csv")
