@@ -72,17 +72,21 @@ def split_class(mask: Mask, place: Box, rule: CropRule, shape: Shape) -> Split:
     margin = np.ceil(rule.padding * longer)[:, None] + rule.min_padding
     first = np.maximum(boxes[:, :2] - margin, 0)
     last = np.minimum(boxes[:, 2:] + margin, shape)
-    group = np.zeros(n + 1, np.int32)
+    by_row = np.argsort(first[:, 0])
+    rows = first[by_row, 0]
+    group = np.zeros(n, np.int32)
     centres: list[Box] = []
     for k in np.argsort(-areas, kind="stable").tolist():
-        if group[k + 1]:
+        if group[k]:
             continue
         centres.append(Box(*boxes[k].tolist()))
         shown = rule.plan(centres[-1], shape).inside
-        is_shown = (first >= shown[:2]).all(axis=1) & (last <= shown[2:]).all(axis=1)
-        group[1:][is_shown & (group[1:] == 0)] = len(centres)
-        group[k + 1] = len(centres)
-    numbers = group[components]
+        near = by_row[slice(*np.searchsorted(rows, (shown.y0, shown.y1)))]
+        is_shown = (first[near] >= shown[:2]).all(axis=1)
+        is_shown &= (last[near] <= shown[2:]).all(axis=1)
+        group[near[is_shown & (group[near] == 0)]] = len(centres)
+        group[k] = len(centres)
+    numbers = np.concatenate([[0], group]).astype(np.int32)[components]
     return Split(numbers, _boxes(numbers, place), tuple(centres))
 
 
