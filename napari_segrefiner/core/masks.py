@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -118,10 +119,17 @@ def read_masks(
     """
     if not isinstance(masks, np.ndarray) and isinstance(masks, Sequence):
         if len(masks) and all(isinstance(code, Mapping) for code in masks):
-            return _read_codes(masks)  # type: ignore[arg-type]
+            return _read_codes(masks, image_shape)  # type: ignore[arg-type]
         if not len(masks):
             return CoarseMasks([], _plane(image_shape)), []
-    array = np.asarray(masks)
+    try:
+        array = np.asarray(masks)
+    except ValueError as error:  # lists of unequal lengths
+        message = (
+            f"The masks are no array ({error}); a bool array (n, Y, X) or COCO's "
+            "run-length codes are expected."
+        )
+        raise InputError(message) from error
     if array.ndim != 3 or array.dtype.kind not in "bui":
         message = (
             f"The masks are of type {array.dtype} and shape {array.shape}; a bool "
@@ -132,11 +140,13 @@ def read_masks(
     return CoarseMasks([Cut.of(mask != 0) for mask in array], shape), array.dtype
 
 
-def _read_codes(codes: Codes) -> tuple[CoarseMasks, list[run_lengths.Kind]]:
+def _read_codes(
+    codes: Codes, image_shape: tuple[int, ...]
+) -> tuple[CoarseMasks, list[run_lengths.Kind]]:
     cuts, kinds, shapes = [], [], set()
     for number, code in enumerate(codes):
         try:
-            mask = run_lengths.decode(code)
+            mask = run_lengths.decode(code, most_pixels=math.prod(image_shape))
             kinds.append(run_lengths.kind_of(code))
         except (ValueError, TypeError, KeyError) as error:
             message = (
@@ -158,7 +168,13 @@ def _read_codes(codes: Codes) -> tuple[CoarseMasks, list[run_lengths.Kind]]:
 def _plane(image_shape: tuple[int, ...]) -> tuple[int, int]:
     """Height and width of an image when there is no mask to compare it with."""
     sides = list(image_shape)
-    if len(sides) > 2:
+    if len(sides) not in (2, 3):
+        message = (
+            f"The image has the shape {image_shape}; one plane (Y, X), with or without "
+            "channels, is expected."
+        )
+        raise InputError(message)
+    if len(sides) == 3:
         sides.remove(min(sides))  # the channels
     height, width = sides
     return height, width

@@ -20,7 +20,7 @@ def kind_of(code: Mapping[str, Any]) -> Kind:
     return "bytes" if isinstance(code["counts"], bytes) else "plain"
 
 
-def decode(code: Mapping[str, Any]) -> Mask:
+def decode(code: Mapping[str, Any], *, most_pixels: int | None = None) -> Mask:
     """The mask of a code, (height, width) bool.
 
     Parameters
@@ -28,11 +28,13 @@ def decode(code: Mapping[str, Any]) -> Mask:
     code : dict
         ``size``, height and width, and ``counts``, the lengths of runs of 0 and 1 in
         turn, down the columns.
+    most_pixels : int, optional
+        Of the mask: a few numbers can claim any memory.
 
     Raises
     ------
     ValueError, TypeError, KeyError
-        If it is none.
+        If it is none, or larger.
 
     Examples
     --------
@@ -46,6 +48,9 @@ def decode(code: Mapping[str, Any]) -> Mask:
     runs = decompress(counts) if isinstance(counts, str) else list(map(int, counts))
     if height < 0 or sum(runs) != height * width or min(runs, default=0) < 0:
         message = f"its runs make {sum(runs)} pixels, its size is {height} x {width}"
+        raise ValueError(message)
+    if most_pixels is not None and height * width > most_pixels:
+        message = f"its size {height} x {width} is more than the image's"
         raise ValueError(message)
     flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return np.ascontiguousarray(flat.reshape(width, height).T)

@@ -114,12 +114,20 @@ def test_nothing_to_do_is_no_failure(masks: Any) -> None:
         (np.zeros((2, 9, 9), bool), "9 x 9"),
         ([{"size": [9, 9], "counts": [80]}], "mask 0"),
         ([{"size": [9, 9]}], "counts"),
+        ([{"size": [10**6, 10**6], "counts": [10**12]}], "more than the image's"),
+        ([[1, 2], [3]], "no array"),
         ([encode(np.ones((3, 3), bool)), encode(np.ones((3, 4), bool))], "sizes"),
     ],
 )
 def test_what_are_no_masks_is_refused_in_one_sentence(masks: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         refine_masks(np.zeros(SHAPE), masks, model=stub_model(bright))
+
+
+@pytest.mark.parametrize("shape", [(9,), (2, 3, 40, 50)])
+def test_without_masks_the_image_must_be_a_plane(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="one plane"):
+        refine_masks(np.zeros(shape), [], model=stub_model(bright))
 
 
 def test_masks_are_not_parts_of_one_object() -> None:
