@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -56,9 +57,11 @@ class Marks:
         self._sheets: weakref.WeakKeyDictionary[Labels, dict[Plane, Sheet]] = (
             weakref.WeakKeyDictionary()
         )
-        self._standings: weakref.WeakKeyDictionary[Labels, dict[Plane, Standing]] = (
-            weakref.WeakKeyDictionary()
-        )
+        # What was found out of each plane, with the checksum of its pixels then.
+        self._known: weakref.WeakKeyDictionary[
+            Labels, dict[Plane, tuple[int, Standing]]
+        ] = weakref.WeakKeyDictionary()
+        self._stale: weakref.WeakSet[Labels] = weakref.WeakSet()
         self._ledger: Ledger[Sequence[Change]] = Ledger(_put)
 
     def knows(self, layer: Labels | None) -> bool:
@@ -123,16 +126,21 @@ class Marks:
         }
 
     def standings(self, layer: Labels) -> dict[Plane, Standing]:
-        """How the labels of each of these sheets stand; told in the features too."""
-        sheets = self.sheets(layer)
-        known = self._standings.get(layer)
-        if known is None or known.keys() != sheets.keys():
-            known = {
-                plane: sheet.standing(np.asarray(layer.data[plane.index]))
-                for plane, sheet in sheets.items()
-            }
-            self._standings[layer] = known
-        return known
+        """How the labels of each of these sheets stand.
+
+        napari tells of much that changes no pixel, such as a slider that moves; a
+        checksum is far quicker than looking at all objects again.
+        """
+        sheets, known = self.sheets(layer), self._known.setdefault(layer, {})
+        for plane, sheet in sheets.items():
+            if layer not in self._stale and plane in known:
+                continue
+            now = np.ascontiguousarray(layer.data[plane.index])
+            checksum = zlib.crc32(now)
+            if plane not in known or known[plane][0] != checksum:
+                known[plane] = checksum, sheet.standing(now)
+        self._stale.discard(layer)
+        return {plane: known[plane][1] for plane in sheets}
 
     def count(self) -> Tally:
         """Count the objects of all layers, and tell the marks in their features."""
@@ -206,11 +214,12 @@ class Marks:
         return new
 
     def _on_event(self, event: Any) -> None:
-        self._forget(event.source)
+        self._stale.add(event.source)
+        self._on_change()
 
     def _forget(self, layer: Labels) -> None:
-        """What was found out of the layer may be out of date."""
-        self._standings.pop(layer, None)
+        """What was found out of the layer is out of date."""
+        self._known.pop(layer, None)
         self._on_change()
 
 

@@ -10,6 +10,7 @@ from napari.layers import Image, Labels
 
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.layers import KEY
+from napari_segrefiner.plugin.sheet import Sheet
 from tests.plugin.fake_engine import expected
 from tests.plugin.stage import Stage, squares
 
@@ -311,6 +312,31 @@ def test_objects_of_a_stack_are_accepted_plane_by_plane() -> None:
     np.testing.assert_array_equal(lesson.coarse, labels[2])
     np.testing.assert_array_equal(lesson.fine, expected(labels[2]))
     assert lesson.name == "picture"
+
+
+def test_what_changes_no_pixel_costs_no_look_at_the_objects(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    look = Sheet.standing
+
+    def counted(sheet: Sheet, now: Any) -> Any:
+        looks.append(1)
+        return look(sheet, now)
+
+    monkeypatch.setattr(Sheet, "standing", counted)
+    stage.run()
+    for change in (
+        lambda: None,
+        stage.result.refresh,
+        lambda: setattr(stage.result, "contour", 1),
+    ):
+        change()
+        assert counts(stage) == (0, 3)
+    assert len(looks) == 1
+    paint(stage.result, 5, (45, 30))
+    assert counts(stage) == (1, 2)
+    assert len(looks) == 2
 
 
 @pytest.mark.parametrize("channel", [None, 1])
