@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 FOLDER = Path(__file__).parent / "images"
@@ -84,19 +86,7 @@ class Studio:
 
     def save(self, name: str) -> None:
         """Photograph the window."""
-        FOLDER.mkdir(exist_ok=True)
-        path = FOLDER / f"{name}.png"
-        pixels = self.viewer.screenshot(canvas_only=False, flash=False)
-        # The repository keeps every version of a picture: 256 colours will do.
-        picture = (
-            Image.fromarray(pixels)
-            .convert("RGB")
-            .quantize(
-                256, Image.Quantize.FASTOCTREE, dither=Image.Dither.FLOYDSTEINBERG
-            )
-        )
-        picture.save(path, optimize=True)
-        print(path)
+        save(self.viewer.screenshot(canvas_only=False, flash=False), name)
 
     def close(self) -> None:
         """End what is going on, and the window."""
@@ -104,6 +94,30 @@ class Studio:
         self.wait_until(lambda: not self.dock.controller.is_running)
         self.viewer.close()
         self.pump(0.1)
+
+
+def save(pixels: npt.NDArray[np.uint8], name: str) -> None:
+    """Write a picture."""
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / f"{name}.png"
+    # The repository keeps every version of a picture: 256 colours will do.
+    picture = (
+        Image.fromarray(pixels)
+        .convert("RGB")
+        .quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.FLOYDSTEINBERG)
+    )
+    picture.save(path, optimize=True)
+    print(path)
+
+
+def square(canvas: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The middle of a canvas, as high as wide, and not too large."""
+    height, width = canvas.shape[:2]
+    side = min(height, width)
+    y0, x0 = (height - side) // 2, (width - side) // 2
+    return np.asarray(
+        Image.fromarray(canvas[y0 : y0 + side, x0 : x0 + side]).resize((480, 480))
+    )
 
 
 def dock(name: str) -> None:
@@ -136,32 +150,59 @@ def review(name: str) -> None:
 
 
 def whole(name: str) -> None:
-    """A large object as a whole: windows follow its boundary."""
-    import numpy as np
-    from skimage.data import coffee
+    """A large photograph in mode whole: first the global steps, then the windows.
+
+    The window at the last but one zoom, and beside it, as NAME_steps, the canvas at the
+    first global step, at the coarsest zoom, and at full resolution.
+    """
+    from skimage.data import retina
+
+    from napari_segrefiner.plugin.preview import NAME as PREVIEW
+    from napari_segrefiner.plugin.windows_layer import NAME as WINDOWS
 
     studio = Studio()
-    image = coffee()
+    layers = studio.viewer.layers
+    image = retina()
     ys, xs = np.mgrid[: image.shape[0], : image.shape[1]]
-    # A saucer outlined with a few clicks.
-    angle = np.arctan2(ys - 190, xs - 282)
-    radius = np.hypot((ys - 190) / 182, (xs - 282) / 198)
-    coarse = radius * (1 + 0.05 * np.sign(np.sin(7 * angle))) < 1
-    studio.viewer.add_image(image, name="coffee")
-    studio.viewer.add_labels(coarse.astype(np.uint8), name="saucer")
+    # An eye outlined in a hurry.
+    angle = np.arctan2(ys - 705, xs - 705)
+    coarse = np.hypot(ys - 705, xs - 705) < 690 * (1 + 0.04 * np.sin(7 * angle))
+    studio.viewer.add_image(image, name="retina")
+    studio.viewer.add_labels(coarse.astype(np.uint8), name="eye")
+    layers["eye"].opacity = 0.3
     studio.dock.mode_box.setCurrentIndex(studio.dock.mode_box.findData("whole"))
     studio.dock.windows_box.setChecked(True)
+    # The guard would keep this outline: the picture is to show the windows at work.
+    studio.dock.option_form.widgets["doubt"].setValue(1.0)
+    studio.dock.option_form.widgets["steps"].setValue(6)
     studio.pump(0.5)
     studio.viewer.reset_view()
-    studio.show_run(0.6)
+    studio.pump(0.5)
+
+    def level() -> int:
+        """Newest zoom that is shown; -1 before the first."""
+        shown = layers[WINDOWS].features if WINDOWS in layers else ()
+        return int(shown["level"].max()) if len(shown) else -1
+
+    canvases = []
+    studio.dock.refine_button.click()
+    studio.wait_until(lambda: PREVIEW in layers and bool(layers[PREVIEW].data.any()))
+    canvases.append(studio.viewer.screenshot(canvas_only=True, flash=False))
+    studio.wait_until(lambda: level() >= 0)
+    studio.pump(0.3)
+    canvases.append(studio.viewer.screenshot(canvas_only=True, flash=False))
+    studio.wait_until(lambda: level() >= 2)
+    studio.pump(0.3)
     studio.save(name)
+    studio.wait_until(lambda: level() >= 3)
+    studio.pump(0.3)
+    canvases.append(studio.viewer.screenshot(canvas_only=True, flash=False))
+    save(np.concatenate([square(canvas) for canvas in canvases], 1), f"{name}_steps")
     studio.close()
 
 
 def learn(name: str) -> None:
     """Some coins are corrected, some accepted; the model has learnt from them."""
-    import numpy as np
-
     from napari_segrefiner.io.sample import coins
 
     studio = Studio()
@@ -188,8 +229,6 @@ def learn(name: str) -> None:
 
 def training(name: str) -> None:
     """A model learns from layers: half of the coins teach, the others validate."""
-    import numpy as np
-
     from napari_segrefiner.io.sample import coins
 
     studio = Studio()
