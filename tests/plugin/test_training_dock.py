@@ -109,7 +109,9 @@ def few(dock: Any, iterations: int) -> None:
     form.option_form.widgets["iterations"].setValue(iterations)
 
 
-def test_a_training_is_watched_to_its_end(make_training: Any, qtbot: Any) -> None:
+def test_a_training_is_watched_to_its_end(
+    make_training: Any, qtbot: Any, tmp_path: Path
+) -> None:
     _, dock = make_training()
     choose_folder(dock, "good")
     assert dock.folder().name == "good"
@@ -132,6 +134,8 @@ def test_a_training_is_watched_to_its_end(make_training: Any, qtbot: Any) -> Non
     assert message(dock) == (
         "✓ Done after 4 iterations; the model 'cells' is ready in the SegRefiner dock."
     )
+    # For the refine dock, which is not open.
+    assert Settings(tmp_path / "dock.json").get("model", "") == "cells"
     assert dock.progress_bar.value() == 1000
     assert dock.progress_bar.isHidden()
     assert dock.choices.is_open
