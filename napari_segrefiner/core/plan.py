@@ -170,7 +170,7 @@ def _parts(
     if not crop.is_published and labels_are == "classes":
         mask = coarse.mask(target.id, target.box)
         split = split_class(mask, target.box, rule, coarse.shape)
-    elif not crop.is_published and crop.box.height > crop.grid:
+    elif crop.is_reduced:
         mask = coarse.mask(target.id, target.box)
         split = split_object(mask, target.box, rule, coarse.shape)
     if split is None:

@@ -83,7 +83,7 @@ def pins_on_grid(pinned: Mask, crop: Crop) -> Mask:
 
     Where the crop is reduced, every cell with a pinned pixel in it is pinned.
     """
-    if crop.is_published or crop.grid >= crop.box.height:
+    if not crop.is_reduced:
         return mask_on_grid(pinned, crop)
     top = crop.inside.y0
 

@@ -50,6 +50,8 @@ class Strategy:
         self, options: RefineOptions, card: ModelCard, process: Process
     ) -> None:
         is_published = options.preset == "published"
+        if is_published:
+            _check_published(options)
         self._mode = options.mode
         self.rule = CropRule(
             padding=known(options.padding),
@@ -75,21 +77,9 @@ class Strategy:
         )
         local = visit_indices(known(options.local_steps), known(options.local_index))
         local_chain = Chain(local, transition, last)
-        if is_published and options.labels_are == "classes":
-            message = (
-                "Preset published refines every label as one object; choose preset "
-                "default for classes."
-            )
-            raise OptionError(message)
         self._passes: dict[ObjectMode, WindowPass] = {}
         if not options.windows:
             return
-        if is_published and not self.rule.is_whole:
-            message = (
-                "Preset published has windows in mode whole alone; choose that mode, "
-                "or preset default."
-            )
-            raise OptionError(message)
         side = self.rule.grid if is_published and self.rule.grid else card.grids.base
         for mode in _modes(self._mode):
             self._passes[mode] = WindowPass(
@@ -107,7 +97,7 @@ class Strategy:
         """How the object in a crop is refined; auto: as a whole what is larger."""
         if self._mode != "auto":
             return self._mode
-        return "whole" if crop.box.height > crop.grid else "objects"
+        return "whole" if crop.is_reduced else "objects"
 
     def windows(self, job: Job) -> WindowPass | None:
         """The pass over windows that follows the pass on the crop, if there is one."""
@@ -121,6 +111,20 @@ class Strategy:
         """The part of it that windows are about to take."""
         windows = self.windows(job)
         return windows.work(job.crop, job.target.box) if windows else 0
+
+
+def _check_published(options: RefineOptions) -> None:
+    """Refuse what the published code cannot do."""
+    reason = None
+    if options.labels_are == "classes":
+        reason = "refines every label as one object; choose preset default for classes"
+    elif options.mode == "auto":
+        reason = "has no mode auto; choose mode objects or whole, or preset default"
+    elif options.mode == "objects" and options.windows:
+        reason = "has windows in mode whole alone; choose that mode, or preset default"
+    if reason is not None:
+        message = f"Preset published {reason}."
+        raise OptionError(message)
 
 
 def known(value: T | None) -> T:

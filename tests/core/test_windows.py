@@ -417,6 +417,11 @@ def test_published_windows_belong_to_the_whole_mode() -> None:
         Refiner(stub_model(), RefineOptions(preset="published", windows=True))
 
 
+def test_the_published_preset_has_no_mode_auto() -> None:
+    with pytest.raises(OptionError, match="no mode auto"):
+        Refiner(stub_model(), RefineOptions(preset="published", mode="auto"))
+
+
 def test_published_objects_have_no_parts() -> None:
     for mode in ("objects", "whole"):
         options = RefineOptions(preset="published", mode=mode, labels_are="classes")
