@@ -6,18 +6,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.core.events import outcome, passes_text
 from napari_segrefiner.errors import SegRefinerError
-from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.edits import write_undoable
-from napari_segrefiner.plugin.engine import Added, Engine
+from napari_segrefiner.plugin.engine import Engine
 from napari_segrefiner.plugin.findings import count, count_modes, finding, merge
 from napari_segrefiner.plugin.frames import Frame, History
 from napari_segrefiner.plugin.layers import is_labels, is_listed, unwrap
+from napari_segrefiner.plugin.loader import Loader
 from napari_segrefiner.plugin.marks import Marks, Part
 from napari_segrefiner.plugin.planes import array_shape
 from napari_segrefiner.plugin.preview import Preview
@@ -33,12 +32,9 @@ from napari_segrefiner.plugin.worker import (
     PlaneDone,
     Progress,
     Runner,
-    Warmed,
     Windows,
     WorkerEvent,
-    add_model,
     refine_planes,
-    warm_model,
 )
 
 if TYPE_CHECKING:
@@ -68,9 +64,6 @@ class Controller:
         self._engine = engine
         self._runner = runner
         self._run: Run | None = None
-        self._warming: tuple[str, RefineOptions] | None = None
-        # What to say once a new model is loaded, or "Ready." would be all that is seen.
-        self._news: tuple[str, str, Tone] | None = None
         self._waiting: deque[tuple[Labels, int | None]] = deque()
         self._is_closed = False
         self.history = History()
@@ -80,6 +73,7 @@ class Controller:
         # Not a bound method of the view: it would keep the widget alive.
         self.marks = Marks(viewer, lambda: self._view.count_soon())
         self.review = Review(viewer, self.results, self.marks)
+        self.loader = Loader(view, engine, runner, lambda: self.is_running)
         self.teacher = Teacher(view, engine, runner, self.marks, self._on_taught)
         viewer.layers.events.removed.connect(self._on_removed)
 
@@ -92,29 +86,11 @@ class Controller:
 
     def warm(self) -> None:
         """Load the chosen model in the background."""
-        choices = self._view.read()
-        options = choices.options
-        # What decides on the values that the model gives, and on where it is put.
-        wanted = RefineOptions(
-            preset=options.preset, device=options.device, precision=options.precision
-        )
-        if self._warming == (choices.model, wanted):
-            return
-        self._warming = (choices.model, wanted)
-        if not self.is_running:
-            self._view.show_message(messages.LOADING, "busy")
-        self._runner.start(
-            lambda _: warm_model(self._engine, choices.model, wanted),
-            partial(self._on_warm_event, self._warming),
-            partial(self._on_warm_end, self._warming),
-        )
+        self.loader.warm()
 
     def add_model(self, path: str) -> None:
         """Put a weight file into the user's models and choose it."""
-        self._view.show_message(messages.adding(Path(path).name), "busy")
-        self._runner.start(
-            lambda _: add_model(self._engine, path), self._on_added, lambda: None
-        )
+        self.loader.add(path)
 
     def refine(self) -> None:
         """Refine all objects of the chosen labels."""
@@ -241,6 +217,7 @@ class Controller:
             if run.stroke is not None:
                 run.stroke.close()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self.loader.close()
         self.teacher.close()
         self.review.close()
         self.marks.close()
@@ -461,37 +438,6 @@ class Controller:
         self._view.show_review(self.review.has_results)
         self._view.count_soon()
 
-    # ---- the model
-
-    def _on_warm_event(
-        self, wanted: tuple[str, RefineOptions], event: WorkerEvent
-    ) -> None:
-        if self._is_closed or wanted != self._warming:
-            return
-        match event:
-            case Warmed(facts=facts):
-                self._view.show_facts(facts)
-                news, self._news = self._news, None
-                if news is not None and news[0] == wanted[0]:
-                    self._view.show_message(*news[1:])
-                elif not self.is_running:
-                    self._view.show_message(messages.READY, "done")
-            case Failed(text=text):
-                if not self.is_running:
-                    self._view.show_message(text, "notice")
-
-    def _on_added(self, event: WorkerEvent) -> None:
-        """A model has joined the others, or was refused."""
-        if self._is_closed:
-            return
-        match event:
-            case Added(name=name, notes=notes):
-                tone: Tone = "notice" if notes else "done"
-                self._news = (name, messages.added(name, notes), tone)
-                self._view.show_model(name)
-            case Failed(text=text):
-                self._view.show_message(text, "notice")
-
     def _on_taught(self, name: str, text: str, tone: Tone) -> None:
         """A model has learnt: its name, empty if there is none, and what to say."""
         if self._is_closed:
@@ -499,9 +445,4 @@ class Controller:
         self._view.show_running(False)
         self._view.show_message(text, tone)
         if name:
-            self._news = (name, text, tone)
-            self._view.show_model(name)
-
-    def _on_warm_end(self, wanted: tuple[str, RefineOptions]) -> None:
-        if wanted == self._warming:
-            self._warming = None
+            self.loader.introduce(name, text, tone)

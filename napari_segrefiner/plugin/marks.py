@@ -136,7 +136,7 @@ class Marks:
             if layer not in self._stale and plane in known:
                 continue
             now = np.ascontiguousarray(layer.data[plane.index])
-            checksum = zlib.crc32(now)
+            checksum = zlib.crc32(now.data)
             if plane not in known or known[plane][0] != checksum:
                 known[plane] = checksum, sheet.standing(now)
         self._stale.discard(layer)
