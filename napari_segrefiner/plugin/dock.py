@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
@@ -16,8 +16,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -42,6 +40,7 @@ from napari_segrefiner.plugin.layers import is_image, is_labels
 from napari_segrefiner.plugin.model_box import ModelBox
 from napari_segrefiner.plugin.settings import Settings
 from napari_segrefiner.plugin.view import Choices, Target, Tone
+from napari_segrefiner.plugin.widgets import Scroll, choose, quiet_button, side_by_side
 from napari_segrefiner.plugin.worker import Runner, ThreadRunner
 
 if TYPE_CHECKING:
@@ -214,9 +213,9 @@ class SegRefinerDock(QWidget):
         self.model_box = ModelBox(self._settings.get("model", ""))
         options = {spec.name: spec for spec in specs(RefineOptions)}
         self.device_box: Any = option_widget(options["device"])
-        _choose(self.device_box, self._settings.get("device", ""))
+        choose(self.device_box, self._settings.get("device", ""))
         self.mode_box: Any = option_widget(options["mode"])
-        _choose(self.mode_box, self._settings.get("mode", ""))
+        choose(self.mode_box, self._settings.get("mode", ""))
         self.mode_box.setMinimumContentsLength(5)
         self.windows_box = QCheckBox("boxes")
         self.windows_box.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -225,7 +224,7 @@ class SegRefinerDock(QWidget):
         target: Target
         for target, text in TARGETS.items():
             self.target_box.addItem(text, target)
-        _choose(self.target_box, self._settings.get("target", ""))
+        choose(self.target_box, self._settings.get("target", ""))
         shown = [spec for name, spec in options.items() if name not in ELSEWHERE]
         self.option_form = OptionForm(shown)
         self.advanced = Fold("Advanced", self._advanced_content())
@@ -359,14 +358,16 @@ class SegRefinerDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 8, 6, 8)
         layout.setSpacing(6)
-        layout.addWidget(_Scroll(inside))
-        layout.addLayout(_row((self.refine_button, 3), (self.stop_button, 1)))
+        layout.addWidget(Scroll(inside))
+        layout.addLayout(side_by_side((self.refine_button, 3), (self.stop_button, 1)))
         layout.addWidget(self.selected_button)
         layout.addWidget(self.progress_bar)
         layout.addWidget(self.message_label)
         layout.addWidget(_line())
-        layout.addLayout(_row((self.next_button, 1), (self.accept_button, 1)))
-        layout.addLayout(_row((self.source_button, 3), (self.restore_button, 5)))
+        layout.addLayout(side_by_side((self.next_button, 1), (self.accept_button, 1)))
+        layout.addLayout(
+            side_by_side((self.source_button, 3), (self.restore_button, 5))
+        )
         layout.addWidget(_line())
         layout.addWidget(self.learn_button)
         layout.addWidget(self.others_button)
@@ -516,38 +517,6 @@ TARGETS: dict[Target, str] = {
 }
 
 
-class _Scroll(QScrollArea):
-    """Scrolls its content only when the window is too low for it."""
-
-    def __init__(self, content: QWidget) -> None:
-        super().__init__()
-        self.setWidget(content)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        content.installEventFilter(self)
-
-    def eventFilter(self, watched: Any, event: Any) -> bool:
-        """Grow and shrink with the content; Qt's own scroll areas do not."""
-        if event.type() == QEvent.Type.LayoutRequest:
-            self.updateGeometry()
-        elif event.type() == QEvent.Type.Show:
-            # The rows get their final height from napari's style sheet right after.
-            QTimer.singleShot(0, self.updateGeometry)
-        return bool(super().eventFilter(watched, event))
-
-    def sizeHint(self) -> QSize:
-        """All of the content; napari's style gives a border even to no frame."""
-        hint, margins = self.widget().sizeHint(), self.contentsMargins()
-        return QSize(hint.width(), hint.height() + margins.top() + margins.bottom())
-
-    def minimumSizeHint(self) -> QSize:
-        """The content's width with room for the bar, and two rows."""
-        bar = self.verticalScrollBar().sizeHint().width()
-        return QSize(self.widget().minimumSizeHint().width() + bar, 60)
-
-
 def _release(controller: Controller, keys: Keys, boxes: tuple[Any, ...]) -> None:
     """Let go of the viewer when the widget is gone."""
     keys.unbind()
@@ -574,21 +543,10 @@ def _key_actions(controller: Controller) -> dict[str, Callable[[Any], Any]]:
 
 
 def _button(text: str, tip: str) -> QPushButton:
-    """A button that leaves the keyboard to the canvas."""
-    button = QPushButton(text)
-    button.setProperty("text_without_key", text)
-    button.setToolTip(tip)
-    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return button
-
-
-def _row(*parts: tuple[QWidget, int]) -> QHBoxLayout:
-    """Widgets side by side, each with its share of the width."""
-    row = QHBoxLayout()
-    row.setSpacing(6)
-    for widget, stretch in parts:
-        row.addWidget(widget, stretch)
-    return row
+    """A button whose text may get the name of its key."""
+    made = quiet_button(text, tip)
+    made.setProperty("text_without_key", text)
+    return made
 
 
 def _line() -> QFrame:
@@ -597,10 +555,3 @@ def _line() -> QFrame:
     line.setFrameShape(QFrame.Shape.HLine)
     line.setFrameShadow(QFrame.Shadow.Sunken)
     return line
-
-
-def _choose(box: Any, value: str) -> None:
-    """Choose a remembered value if it is still among the choices."""
-    index = box.findData(value)
-    if index >= 0:
-        box.setCurrentIndex(index)

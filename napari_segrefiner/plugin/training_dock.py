@@ -26,7 +26,7 @@ from napari_segrefiner.plugin.training_live import Live
 from napari_segrefiner.plugin.training_process import TrainingProcess
 from napari_segrefiner.plugin.training_view import RunLook, TrainChoices
 from napari_segrefiner.plugin.view import Tone
-from napari_segrefiner.plugin.widgets import Scroll, button, row
+from napari_segrefiner.plugin.widgets import Scroll, quiet_button, side_by_side
 from napari_segrefiner.plugin.worker import Runner, ThreadRunner
 from napari_segrefiner.training.examples import Example
 
@@ -178,11 +178,11 @@ class TrainingDock(QWidget):
     # ---- the widgets
 
     def _make_controls(self) -> None:
-        self.start_button = button("Start", "")
+        self.start_button = quiet_button("Start", "")
         font = self.start_button.font()
         font.setBold(True)
         self.start_button.setFont(font)
-        self.stop_button = button(STOP, STOP_TIP)
+        self.stop_button = quiet_button(STOP, STOP_TIP)
         self.progress_bar = QProgressBar()
         self.progress_bar.setTextVisible(True)
         self.progress_bar.setToolTip("Iterations done, and the time that is left.")
@@ -200,7 +200,7 @@ class TrainingDock(QWidget):
         layout.setContentsMargins(6, 8, 6, 8)
         layout.setSpacing(6)
         layout.addWidget(Scroll(self.choices))
-        layout.addLayout(row((self.start_button, 3), (self.stop_button, 1)))
+        layout.addLayout(side_by_side((self.start_button, 3), (self.stop_button, 1)))
         layout.addWidget(self.progress_bar)
         layout.addWidget(self.message_label)
         layout.addWidget(self.live_scroll, 1)

@@ -32,7 +32,12 @@ from napari_segrefiner.plugin.settings import Settings
 from napari_segrefiner.plugin.training_controller import LAST_RUN, look_at
 from napari_segrefiner.plugin.training_data import LayerPair, pair_of
 from napari_segrefiner.plugin.training_view import RunLook, TrainChoices
-from napari_segrefiner.plugin.widgets import PathField, button, choose, row
+from napari_segrefiner.plugin.widgets import (
+    PathField,
+    choose,
+    quiet_button,
+    side_by_side,
+)
 from napari_segrefiner.train_options import NONE, TRAIN_PRESETS, TrainOptions
 
 if TYPE_CHECKING:
@@ -160,18 +165,20 @@ class TrainingForm(QWidget):
         self.pair_list.setToolTip(
             "With two or more images, some are kept for validation."
         )
-        self.add_button = button(
+        self.add_button = quiet_button(
             "Add pair",
             "Learn from the image and labels above, as they are now, and from others;\n"
             "without a list they are taken alone, and validate as well.",
         )
-        self.remove_button = button("Remove", "Take the selected pair out of the list.")
+        self.remove_button = quiet_button(
+            "Remove", "Take the selected pair out of the list."
+        )
         self.pair_part = QWidget()
         column = QVBoxLayout(self.pair_part)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self.pair_list)
-        column.addLayout(row((self.add_button, 1), (self.remove_button, 1)))
+        column.addLayout(side_by_side((self.add_button, 1), (self.remove_button, 1)))
         is_open = any(is_labels(layer) for layer in viewer.layers)
         default = FOLDER if self.folder_field.path or not is_open else LAYERS
         choose(self.source_box, self._settings.get("training_source", default))
@@ -196,11 +203,13 @@ class TrainingForm(QWidget):
             "Checkpoint, curves, pictures and the best model are written there; the\n"
             "finished model gets its name. A stopped run goes on from there."
         )
-        self.new_button = button("New", "Propose a folder that is not there yet.")
+        self.new_button = quiet_button("New", "Propose a folder that is not there yet.")
         self.run_field.layout().addWidget(self.new_button)
         shown = [s for name, s in self._specs.items() if name not in ELSEWHERE]
         self.option_form = OptionForm(shown, unset=FROM_PRESET, decimals=DECIMALS)
-        self.reset_button = button("Reset", "Set all of these back to the preset.")
+        self.reset_button = quiet_button(
+            "Reset", "Set all of these back to the preset."
+        )
         content = QWidget()
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)

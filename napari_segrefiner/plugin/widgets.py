@@ -72,7 +72,7 @@ class PathField(QWidget):
         self.line = QLineEdit()
         self.line.setPlaceholderText(placeholder)
         self.line.textChanged.connect(self.changed)
-        self.button = button("…", question)
+        self.button = quiet_button("…", question)
         self.button.setFixedWidth(30)
         self.button.clicked.connect(self._ask)
         layout = QHBoxLayout(self)
@@ -99,7 +99,7 @@ class PathField(QWidget):
             self.set_path(found)
 
 
-def button(text: str, tip: str) -> QPushButton:
+def quiet_button(text: str, tip: str) -> QPushButton:
     """A button that leaves the keyboard to the canvas."""
     made = QPushButton(text)
     made.setToolTip(tip)
@@ -107,7 +107,7 @@ def button(text: str, tip: str) -> QPushButton:
     return made
 
 
-def row(*parts: tuple[QWidget, int]) -> QHBoxLayout:
+def side_by_side(*parts: tuple[QWidget, int]) -> QHBoxLayout:
     """Widgets side by side, each with its share of the width."""
     made = QHBoxLayout()
     made.setSpacing(6)
