@@ -250,7 +250,7 @@ def training(name: str) -> None:
         )
         form.image_box.choose(image)
         form.labels_box.choose(labels)
-        form.add_button.click()
+        form.pair_list.add_button.click()
     form.source_box.setCurrentIndex(form.source_box.findData("layers"))
     for option, value in (("iterations", 80), ("validate_every", 20)):
         form.option_form.widgets[option].setValue(value)

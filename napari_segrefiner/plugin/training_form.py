@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QListWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from napari_segrefiner.errors import SegRefinerError
 from napari_segrefiner.options import specs
@@ -31,12 +31,12 @@ from napari_segrefiner.plugin.model_box import ModelBox
 from napari_segrefiner.plugin.settings import Settings
 from napari_segrefiner.plugin.training_controller import LAST_RUN, look_at
 from napari_segrefiner.plugin.training_data import LayerPair, pair_of
+from napari_segrefiner.plugin.training_pairs import PairList
 from napari_segrefiner.plugin.training_view import RunLook, TrainChoices
 from napari_segrefiner.plugin.widgets import (
     PathField,
     choose,
     quiet_button,
-    side_by_side,
 )
 from napari_segrefiner.train_options import NONE, TRAIN_PRESETS, TrainOptions
 
@@ -77,14 +77,12 @@ class TrainingForm(QWidget):
         super().__init__()
         self._settings = settings
         self._runs = runs
-        self._pairs: list[LayerPair] = []
         self._proposed = ""
         self._is_free = True
         self._make_data(viewer)
         self._make_options()
         self._lay_out()
         self._connect()
-        self._show_pairs()
         self._on_source()
         self._on_preset()
         self._on_labels()
@@ -111,7 +109,7 @@ class TrainingForm(QWidget):
         options = TrainOptions(**values)
         if self.source_box.currentData() == FOLDER:
             return TrainChoices(self.folder_field.path, None, options)
-        pairs = tuple(self._pairs) or (self._pair(),)
+        pairs = self.pair_list.pairs or (self._pair(),)
         return TrainChoices(None, pairs, options)
 
     def show_run(self, look: RunLook | None) -> None:
@@ -160,25 +158,7 @@ class TrainingForm(QWidget):
         self.coarse_box.set_tip(
             "Real coarse masks with the ids of the true ones, or made up from these."
         )
-        self.pair_list = QListWidget()
-        self.pair_list.setFixedHeight(58)
-        self.pair_list.setToolTip(
-            "With two or more images, some are kept for validation."
-        )
-        self.add_button = quiet_button(
-            "Add pair",
-            "Learn from the image and labels above, as they are now, and from others;\n"
-            "without a list they are taken alone, and validate as well.",
-        )
-        self.remove_button = quiet_button(
-            "Remove", "Take the selected pair out of the list."
-        )
-        self.pair_part = QWidget()
-        column = QVBoxLayout(self.pair_part)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        column.addWidget(self.pair_list)
-        column.addLayout(side_by_side((self.add_button, 1), (self.remove_button, 1)))
+        self.pair_list = PairList()
         is_open = any(is_labels(layer) for layer in viewer.layers)
         default = FOLDER if self.folder_field.path or not is_open else LAYERS
         choose(self.source_box, self._settings.get("training_source", default))
@@ -228,7 +208,7 @@ class TrainingForm(QWidget):
         form.addRow("Channel", self.channel_box)
         form.addRow("True labels", self.labels_box)
         form.addRow("Coarse labels", self.coarse_box)
-        form.addRow("Pairs", self.pair_part)
+        form.addRow("Pairs", self.pair_list)
         form.addRow("Preset", self.preset_box)
         form.addRow("Start from", self.start_box)
         form.addRow("Minutes", self.minutes_box)
@@ -272,8 +252,7 @@ class TrainingForm(QWidget):
         self.start_box.file_given.connect(self.start_box.offer)
         self.run_field.changed.connect(self.run_changed)
         self.new_button.clicked.connect(self.propose)
-        self.add_button.clicked.connect(self._add_pair)
-        self.remove_button.clicked.connect(self._remove_pair)
+        self.pair_list.add_button.clicked.connect(self._add_pair)
         self.reset_button.clicked.connect(self.option_form.reset)
 
     # ---- what changes when something is chosen
@@ -287,7 +266,7 @@ class TrainingForm(QWidget):
         is_folder = self.source_box.currentData() == FOLDER
         shown = dict.fromkeys(self._rows, True)
         shown[self.folder_field] = is_folder
-        for part in (self.image_box, self.labels_box, self.coarse_box, self.pair_part):
+        for part in (self.image_box, self.labels_box, self.coarse_box, self.pair_list):
             shown[part] = not is_folder
         shown[self.channel_box] = not is_folder and self.channel_box.is_needed
         for part, is_shown in shown.items():
@@ -328,26 +307,9 @@ class TrainingForm(QWidget):
 
     def _add_pair(self) -> None:
         try:
-            pair = self._pair()
+            self.pair_list.add(self._pair())
         except SegRefinerError as error:
             self.failed.emit(str(error))
-            return
-        self._pairs.append(pair)
-        coarse = "" if pair.coarse is None else ", with coarse masks"
-        self.pair_list.addItem(pair.name + coarse)
-        self._show_pairs()
-
-    def _remove_pair(self) -> None:
-        at = self.pair_list.currentRow()
-        if at >= 0:
-            self.pair_list.takeItem(at)
-            del self._pairs[at]
-            self._show_pairs()
-
-    def _show_pairs(self) -> None:
-        """The list takes no room while it is empty."""
-        for part in (self.pair_list, self.remove_button):
-            part.setVisible(bool(self._pairs))
 
     def _pair(self) -> LayerPair:
         return pair_of(

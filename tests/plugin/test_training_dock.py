@@ -285,10 +285,10 @@ def test_open_layers_are_written_and_learnt_from(
     assert form.coarse_box.layer.name == form.coarse_box.currentText() == "hurried"
     for k in range(2):
         form.image_box.choose(viewer.layers[f"picture {k}"])
-        press(form.add_button, qtbot)
-    assert form.pair_list.count() == 2
-    form.pair_list.setCurrentRow(1)
-    press(form.remove_button, qtbot)
+        press(form.pair_list.add_button, qtbot)
+    assert len(form.pair_list.pairs) == 2
+    form.pair_list.list.setCurrentRow(1)
+    press(form.pair_list.remove_button, qtbot)
     press(dock.start_button, qtbot)
     until_idle(dock, qtbot)
     data = dock.folder() / "layers"
