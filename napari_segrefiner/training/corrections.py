@@ -63,6 +63,8 @@ PACE_AFTER, FEWEST = 6, 30
 PATIENCE = 3
 #: Made-up objects that are tested for what was forgotten, and how much may be (IoU).
 GENERAL_WINDOWS, FORGETTABLE = 64, 0.01
+#: Of these, tested between two moments at which it can be stopped.
+AT_ONCE = 16
 NOTHING_COARSE = (
     "None of the corrected objects has a coarse mask to be refined again; correct some "
     "objects that were refined."
@@ -174,7 +176,7 @@ class _Lesson:
         held = [subject for part in parts for subject in part]
         yield LearningStarted(len(self.subjects), len(held), len(parts))
         general = self._general_windows()
-        general_before = self._general(self.model, general)
+        general_before = yield from self._general(self.model, general)
 
         after: dict[Subject, float] = {}
         share = FOLD_SHARE if is_folded else WHOLE_SHARE
@@ -190,7 +192,7 @@ class _Lesson:
             learnt = yield from self._teach(
                 self.subjects, seconds, share, len(parts) / n_rounds, 1 / n_rounds
             )
-        general_after = self._general(learnt, general)
+        general_after = yield from self._general(learnt, general)
         objects = tuple(
             HeldBack(s.image, s.label, self._coarse_iou(s), before[s], after[s])
             for s in held
@@ -318,18 +320,26 @@ class _Lesson:
             options=SampleOptions(composite_share=1.0),
         )
         return draw_windows(
-            "general", samples, GENERAL_WINDOWS, self.seed, card.normalisation
+            "general", samples, GENERAL_WINDOWS, self.seed, card.normalisation, shown=0
         )
 
-    def _general(self, model: Model, windows: Windows) -> float:
+    def _general(
+        self, model: Model, windows: Windows
+    ) -> Generator[LearningEvent, None, float]:
+        """Mean IoU of the windows, refined by `model`."""
         network = model.network.to(self.device)
-        found = validate(
-            network,
-            [windows],
-            device=self.device,
-            steps=model.card.defaults.steps,
-        )
-        return found.scores[0].refined
+        total = 0.0
+        for start in range(0, GENERAL_WINDOWS, AT_ONCE):
+            part = windows.part(start, start + AT_ONCE)
+            found = validate(
+                network,
+                [part],
+                device=self.device,
+                steps=model.card.defaults.steps,
+            )
+            total += found.scores[0].refined * len(part.fine)
+            yield LearningTest()
+        return total / GENERAL_WINDOWS
 
     def _named(self, learnt: Model, name: str, done: LearningDone) -> Model:
         old = self.model.card

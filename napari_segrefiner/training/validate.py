@@ -44,6 +44,17 @@ class Windows(NamedTuple):
     pictures: npt.NDArray[np.uint8]
     examples: tuple[int, ...]
 
+    def part(self, start: int, stop: int) -> Windows:
+        """Some of the windows, without examples."""
+        return self._replace(
+            image=self.image[start:stop],
+            fine=self.fine[start:stop],
+            coarse=self.coarse[start:stop],
+            noise=self.noise[start:stop],
+            pictures=self.pictures[:0],
+            examples=(),
+        )
+
 
 class Validation(NamedTuple):
     """Scores of each set, the mean over sets last, and examples by set."""

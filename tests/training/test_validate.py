@@ -79,3 +79,20 @@ def test_the_mean_weighs_sets_alike_and_no_sets_give_no_scores(discs: Discs) -> 
     *scores, mean = validate(all_inside, sets, device=CPU).scores
     assert mean.one_step == pytest.approx(sum(s.one_step for s in scores) / 2)
     assert validate(all_inside, [], device=CPU).scores == ()
+
+
+def test_parts_score_as_they_do_in_the_whole(discs: Discs) -> None:
+    windows = draw_windows("discs", discs, 5, seed=1)
+
+    def by_colour(x: Tensor, _: Tensor) -> Tensor:
+        return x[:, :1] + x[:, 3:] - 1
+
+    whole = validate(by_colour, [windows], device=CPU, steps=6).scores[0]
+    parts = [
+        validate(by_colour, [windows.part(*ends)], device=CPU, steps=6).scores[0]
+        for ends in ((0, 3), (3, 6))
+    ]
+    assert [part.n_windows for part in parts] == [3, 2]
+    mean = (3 * parts[0].refined + 2 * parts[1].refined) / 5
+    assert mean == pytest.approx(whole.refined)
+    assert mean != pytest.approx(whole.coarse)
