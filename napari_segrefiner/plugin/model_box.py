@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_segrefiner.errors import ModelError
 from napari_segrefiner.models.catalogue import DEFAULT, Entry, entries
+from napari_segrefiner.models.published import Published, published
 from napari_segrefiner.plugin.controls import SteadyComboBox
 
 ADD = "Add model…"
@@ -105,11 +107,30 @@ class ModelBox(SteadyComboBox):
         names = [DEFAULT, *(e.name for e in found if e.name != DEFAULT)]
         for name in names:
             self.addItem(name, name)
+        for model in published().values():
+            if model.name not in names:
+                self._name_only(model)
         self.insertSeparator(self.count())
         self.addItem(self._ask, None)
         tip_role = Qt.ItemDataRole.ToolTipRole
         self.setItemData(self.count() - 1, self._ask_tip, tip_role)
         self.blockSignals(blocked)
+
+    def _name_only(self, model: Published) -> None:
+        """A published model that cannot be chosen yet; its tooltip says how to get it.
+
+        A download of half a gigabyte is better done where it can be watched.
+        """
+        self.addItem(f"{model.name} (not installed)", None)
+        parts = (
+            model.description,
+            f"To fetch it: napari-segrefiner models fetch {model.name}",
+            f"By hand: {model.by_hand}",
+        )
+        text = "".join(f"<p>{html.escape(part)}</p>" for part in parts)
+        self.setItemData(self.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+        items: Any = super().model()
+        items.item(self.count() - 1).setEnabled(False)
 
     def _show(self, name: str) -> str:
         """Choose without a signal; gives what is chosen now."""

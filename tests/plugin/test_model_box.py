@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_segrefiner.errors import ModelError
 from napari_segrefiner.models.card import ModelCard
@@ -125,6 +126,24 @@ def test_other_choices_and_files_as_they_are_come_first(
     ]
     assert box.model == file
     assert names(box) == ["none", file, "default", "mine", "other"]
+
+
+def test_published_models_are_shown_with_the_way_to_get_them(
+    make_dock: Any, qtbot: Any, engine: FakeEngine, folder: Path
+) -> None:
+    _, dock = make_dock()
+    qtbot.waitUntil(lambda: engine.n_warmed == 1)
+    box = dock.model_box
+    index = box.findText("segrefiner-lr (not installed)")
+    assert not box.view().model().item(index).isEnabled()
+    told = box.itemData(index, Qt.ItemDataRole.ToolTipRole)
+    assert "models fetch segrefiner-lr" in told
+    assert "drive.google.com" in told
+    install(folder, "segrefiner-lr")
+    box.refresh()
+    assert names(box) == ["default", "segrefiner-lr"]
+    assert box.findText("segrefiner-lr (not installed)") == -1
+    assert box.findText("segrefiner-hr (not installed)") != -1
 
 
 def test_a_damaged_card_is_told_in_the_tooltip(
