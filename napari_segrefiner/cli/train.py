@@ -91,7 +91,7 @@ def run_training(
     int
         Exit code: 0 if the training is complete, 130 if it was stopped.
     """
-    from napari_segrefiner.cli.train_lines import tell, when_input_ends
+    from napari_segrefiner.cli.train_lines import leave_a_core, tell, when_input_ends
     from napari_segrefiner.training.loop import train  # brings torch
 
     stop = _StopRequest()
@@ -105,6 +105,7 @@ def run_training(
     try:
         if as_lines:
             when_input_ends(stop.ask)
+            leave_a_core()
             return 0 if tell(events) else INTERRUPTED
         return _show(events, folder, write=_write if is_first else _be_silent)
     finally:

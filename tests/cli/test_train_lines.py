@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from napari_segrefiner.cli.train_lines import tell
+from napari_segrefiner.cli.train_lines import leave_a_core, tell
 from napari_segrefiner.training.event_lines import Noted, from_line
 from napari_segrefiner.training.events import Progress, Saved, Stopped, TrainStarted
 from napari_segrefiner.training.run_state import RunFolder
@@ -34,6 +35,20 @@ def test_a_stopped_training_is_not_complete(
 ) -> None:
     assert not tell([Saved(1), Stopped(1)])
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (64, 2)])
+def test_a_core_is_left_to_the_window(
+    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    try:
+        torch.set_num_threads(2)
+        leave_a_core()
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("words", [b"stop\n", b""])
