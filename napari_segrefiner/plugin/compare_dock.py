@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QApplication,
     QCheckBox,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QListWidget,
-    QListWidgetItem,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -39,6 +38,7 @@ from napari_segrefiner.plugin.compare import (
 )
 from napari_segrefiner.plugin.controls import SteadyComboBox, form_layout
 from napari_segrefiner.plugin.layer_box import LayerBox
+from napari_segrefiner.plugin.layer_list import LayerList
 from napari_segrefiner.plugin.layers import (
     KEY,
     insert_above,
@@ -58,87 +58,11 @@ if TYPE_CHECKING:
 
 #: Parts of names by which a layer is taken for the truth.
 TRUE_NAMES = ("truth", "true", "ground", "gt", "expert", "manual")
-#: Height of the list of refined layers in rows.
-ROWS = 3
 PAIRINGS = {
     "auto": "automatic",
     "id": "by id",
     "overlap": "by overlap",
 }
-
-
-class LayerList(QListWidget):
-    """Labels layers to tick; it keeps pace with the viewer's list.
-
-    A layer that the plugin has made is ticked when it appears.
-    """
-
-    def __init__(self, viewer: ViewerModel) -> None:
-        super().__init__()
-        self._viewer = viewer
-        self._layers: list[weakref.ref[Labels]] = []
-        self._seen: weakref.WeakSet[Labels] = weakref.WeakSet()
-        self._hidden: tuple[Labels | None, ...] = ()
-        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.setMaximumHeight(ROWS * self.fontMetrics().height() * 3 // 2)
-        for event in self._events():
-            event.connect(self.refresh)
-        self.refresh()
-
-    @property
-    def layers(self) -> list[Labels]:
-        """The ticked layers, the topmost last."""
-        ticked = []
-        for row, ref in enumerate(self._layers):
-            layer = ref()
-            item = self.item(row)
-            is_ticked = item.checkState() == Qt.CheckState.Checked
-            if layer is not None and is_ticked and layer not in self._hidden:
-                ticked.append(layer)
-        return ticked[::-1]
-
-    def tick(self, layer: Labels, is_ticked: bool = True) -> None:
-        """Tick a layer, or not."""
-        state = Qt.CheckState.Checked if is_ticked else Qt.CheckState.Unchecked
-        for row, ref in enumerate(self._layers):
-            if ref() is unwrap(layer):
-                self.item(row).setCheckState(state)
-
-    def hide_layers(self, *layers: Labels | None) -> None:
-        """Do not offer these; they are chosen elsewhere."""
-        self._hidden = layers
-        for row, ref in enumerate(self._layers):
-            self.setRowHidden(row, ref() in layers)
-
-    def refresh(self, event: Any = None) -> None:
-        """Follow the viewer's list; ticks stay."""
-        before = self.layers
-        layers = [unwrap(layer) for layer in reversed(self._viewer.layers)]
-        layers = [layer for layer in layers if is_labels(layer)]
-        self.clear()
-        self._layers = [weakref.ref(layer) for layer in layers]
-        for layer in layers:
-            is_new = layer not in self._seen
-            is_ours = is_new and "source" in layer.metadata.get(KEY, {})
-            item = QListWidgetItem(layer.name)
-            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
-            item.setCheckState(
-                Qt.CheckState.Checked
-                if layer in before or is_ours
-                else Qt.CheckState.Unchecked
-            )
-            self.addItem(item)
-            self._seen.add(layer)
-        self.hide_layers(*self._hidden)
-
-    def disconnect_viewer(self) -> None:
-        """Hear no more of the viewer."""
-        for event in self._events():
-            event.disconnect(self.refresh)
-
-    def _events(self) -> tuple[Any, ...]:
-        events = self._viewer.layers.events
-        return events.inserted, events.removed, events.reordered, events.renamed
 
 
 class CompareDock(QWidget):
@@ -214,8 +138,6 @@ class CompareDock(QWidget):
 
     def copy_table(self) -> None:
         """Put the table into the clipboard, to be pasted into a sheet."""
-        from qtpy.QtWidgets import QApplication
-
         QApplication.clipboard().setText(self.table_text())
         self.show_message("✓ The table is in the clipboard.")
 
