@@ -257,7 +257,10 @@ def _expect(text: str, at: int, character: str) -> int:
 def _file_name(entry: dict[str, Any]) -> str:
     """The image's name, for LVIS the last two parts of its address."""
     name = entry.get("file_name") or "/".join(entry["coco_url"].split("/")[-2:])
-    return str(name).encode("latin-1").decode("utf-8", "replace")
+    try:
+        return str(name).encode("latin-1").decode("utf-8")
+    except UnicodeError:  # written as JSON's escapes, which are no bytes
+        return str(name)
 
 
 def _find_image(path: Path, name: str) -> Path | None:

@@ -114,6 +114,21 @@ def test_an_index_finds_images_and_reads_their_objects(tmp_path: Path) -> None:
     assert found[0].annotations.objects()[0].is_crowd
 
 
+@pytest.mark.parametrize("name", ["cafés.png", "細胞.png"])
+@pytest.mark.parametrize("is_escaped", [True, False])
+def test_names_beyond_ascii_are_found_however_they_are_written(
+    tmp_path: Path, name: str, is_escaped: bool
+) -> None:
+    _image(tmp_path / "images" / name)
+    outline = {"image_id": 1, "segmentation": _square(2, 2, 5)}
+    path = _write(tmp_path / "a.json", [_entry(1, name)], [outline])
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(content, ensure_ascii=is_escaped), encoding="utf-8")
+    found, problems = read_index(path)
+    assert [one.image.name for one in found] == [name]
+    assert not problems
+
+
 def test_smaller_objects_lie_on_top_and_hidden_ones_are_gone(tmp_path: Path) -> None:
     _image(tmp_path / "a.png")
     file = _write(
