@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -257,7 +258,7 @@ def _read_real(
 def _write(made: CoarseSet, item: Item, coarse: Coarse) -> None:
     for part in ("images", "truth", "coarse"):
         (made.folder / part).mkdir(parents=True, exist_ok=True)
-    stem = item.stem.replace("/", "_")  # annotation files name folders too
+    stem = re.sub(r"[\\/]", "_", item.stem)  # annotation files name folders too
     name = f"{stem}.tif"
     shutil.copyfile(item.image, made.folder / "images" / f"{stem}{item.image.suffix}")
     write_labels(made.folder / "truth" / name, coarse.truth, overwrite=True)
