@@ -117,16 +117,19 @@ def read_baselines(
     OptionError, InputError
         If a name is unknown, or the settings cannot be read.
     """
+    from napari_segrefiner.evaluation.oracle import ORACLE
     from napari_segrefiner.evaluation.tuning import Tuned, find_baselines, read_tuned
 
     tuned = read_tuned(arguments.tuned) if arguments.tuned else Tuned()
-    words = [word for word in names(arguments.baselines) if word != "oracle_band"]
+    words = [word for word in names(arguments.baselines) if word != ORACLE]
     return find_baselines(words), tuned
 
 
 def wants_oracle(arguments: argparse.Namespace) -> bool:
     """Whether the upper bound is named among the baselines; "all" does not mean it."""
-    return "oracle_band" in names(arguments.baselines)
+    from napari_segrefiner.evaluation.oracle import ORACLE
+
+    return ORACLE in names(arguments.baselines)
 
 
 def run(arguments: argparse.Namespace) -> int:

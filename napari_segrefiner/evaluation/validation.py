@@ -30,17 +30,13 @@ if TYPE_CHECKING:
 
 Totals = Mapping[str, Mapping[str, Total]]
 
+_UNGUARDED = {"doubt": 1.0, "pixel_doubt": 0.0, "band": 0.0}
 #: Ways to run every number of steps: options that differ from those given.
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "plain": {},
     "flips": {"flips": True},
-    "unguarded": {"doubt": 1.0, "pixel_doubt": 0.0, "band": 0.0},
-    "flips+unguarded": {
-        "flips": True,
-        "doubt": 1.0,
-        "pixel_doubt": 0.0,
-        "band": 0.0,
-    },
+    "unguarded": _UNGUARDED,
+    "flips+unguarded": {"flips": True, **_UNGUARDED},
 }
 
 
@@ -83,7 +79,8 @@ def variants(
     """
     unknown = [way for way in ways if way not in WAYS]
     if unknown or not ways:
-        msg = f"There is no way {', '.join(unknown)}; choose from {', '.join(WAYS)}."
+        given = ", ".join(unknown) or "without a name"
+        msg = f"There is no way {given}; choose from {', '.join(WAYS)}."
         raise OptionError(msg)
     return {
         str(n) if way == "plain" else f"{n} {way}": dataclasses.replace(
