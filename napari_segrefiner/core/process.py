@@ -54,11 +54,11 @@ class Chain:
 
     @property
     def n_fields(self) -> int:
-        """Fields of noise that are drawn: a soft end draws none."""
+        """Fields of noise that are drawn: only a sampled end draws one."""
         return len(self.indices) - (self.last != "sampled")
 
     def values(self, step: Step) -> Tensor:
-        """What a step shows: its mask, or at a soft end its probabilities."""
+        """What a step shows: its mask; its probabilities at an end that draws none."""
         is_end = step.step == len(self.indices) - 1
         return step.probability if is_end and self.last != "sampled" else step.mask
 
