@@ -176,11 +176,17 @@ class Controller:
 
     def restore_object(self) -> None:
         """Give the object under the cursor, or the selected one, its coarse mask."""
+        layer = self.operand()
+        self._restore(layer, None if layer is None else self.label_under_cursor(layer))
+
+    def restore_selected(self) -> None:
+        """Give the selected object its coarse mask, wherever the cursor was last."""
+        self._restore(self.operand(), None)
+
+    def _restore(self, layer: Labels | None, label: int | None) -> None:
         if self._run is not None:
             self._view.show_message(messages.BUSY, "notice")
             return
-        layer = self.operand()
-        label = None if layer is None else self.label_under_cursor(layer)
         self._view.show_message(*self.review.restore(layer, label))
 
     def show_source(self, is_shown: bool) -> None:

@@ -275,7 +275,8 @@ class SegRefinerDock(QWidget):
         )
         self.selected_button = _button(
             "Refine selected label",
-            "Refine the selected label alone, as one undo step in the result layer.",
+            "Refine the selected label alone, as one undo step in the result layer.\n"
+            "The key refines the object under the cursor.",
         )
         self.next_button = _button(
             "Next",
@@ -283,7 +284,8 @@ class SegRefinerDock(QWidget):
         )
         self.restore_button = _button(
             "Restore",
-            "Give the selected object its coarse mask back, as one undo step.",
+            "Give the selected object its coarse mask back, as one undo step.\n"
+            "The key takes the object under the cursor first.",
         )
         self.source_button = _button(
             "Source", "Hold to see the coarse labels instead of the refined ones."
@@ -410,7 +412,7 @@ class SegRefinerDock(QWidget):
         self.selected_button.clicked.connect(control.refine_selected)
         self.stop_button.clicked.connect(control.stop)
         self.next_button.clicked.connect(control.next_object)
-        self.restore_button.clicked.connect(control.restore_object)
+        self.restore_button.clicked.connect(control.restore_selected)
         self.accept_button.clicked.connect(control.accept_object)
         self.learn_button.clicked.connect(control.learn)
         self.others_button.clicked.connect(control.refine_others)

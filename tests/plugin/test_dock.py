@@ -178,6 +178,20 @@ def test_keys_do_what_their_buttons_say(make_dock: Any, qtbot: Any) -> None:
     np.testing.assert_array_equal(result.data, coarse)
 
 
+def test_restore_button_takes_the_selected_object(make_dock: Any, qtbot: Any) -> None:
+    viewer, dock = make_dock()
+    _, labels = add_squares(viewer)
+    coarse = labels.data.copy()
+    dock.refine_button.click()
+    until_idle(dock, qtbot)
+    result = viewer.layers["cells refined"]
+    # Where the mouse left the canvas, on its way to the button.
+    viewer.cursor.position = (25, 55)
+    result.selected_label = 5
+    dock.restore_button.click()
+    np.testing.assert_array_equal(result.data, expected(coarse, (2, 9)))
+
+
 def test_real_key_presses_reach_the_dock(make_dock: Any, qtbot: Any) -> None:
     viewer, dock = make_dock(is_shown=True)
     add_squares(viewer)
