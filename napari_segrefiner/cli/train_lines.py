@@ -50,13 +50,13 @@ def _wait(act: Callable[[], None]) -> None:
 def leave_a_core() -> None:
     """Use one processor core fewer than there are; ``--threads`` overrides that.
 
-    The window of the other program needs one. Torch's threads wait for each other after
-    every layer: where one of them has to share its core, all are slower than one fewer.
+    The window of the other program needs one.
     """
     import torch
 
-    most = max(1, (os.cpu_count() or 1) - 1)
-    torch.set_num_threads(min(torch.get_num_threads(), most))
+    from napari_segrefiner.core.device import threads_beside_a_window
+
+    torch.set_num_threads(threads_beside_a_window())
 
 
 class _Notes(logging.Handler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -46,6 +47,15 @@ def choose_device(name: Device = "auto") -> torch.device:
         )
         raise DeviceError(message)
     return torch.device(name)
+
+
+def threads_beside_a_window() -> int:
+    """Torch's number of threads, or fewer, so that one core is left to a window.
+
+    Torch's threads wait for each other after every layer of the network: where drawing
+    takes the core of one of them, all are slower than one fewer would be.
+    """
+    return min(torch.get_num_threads(), max(1, (os.cpu_count() or 1) - 1))
 
 
 @contextmanager

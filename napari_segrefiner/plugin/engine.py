@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -149,7 +148,9 @@ class PackagedEngine:
         from napari_segrefiner.training.correction_data import Correction
         from napari_segrefiner.training.corrections import learn
 
-        corrections = [Correction(*one[:4]) for one in lessons]
+        corrections = [
+            Correction(one.image, one.coarse, one.fine, one.ids) for one in lessons
+        ]
         with loaded.in_use, spared_core():
             for event in learn(
                 corrections, loaded.model, options=options, device=options.device
@@ -253,16 +254,17 @@ class _Spared:
 def spared_core() -> Iterator[None]:
     """Leave one core to the window.
 
-    Torch's threads wait for each other after every layer of the network: where drawing
-    takes the core of one of them, all are slower than one fewer would be. The number of
-    threads is one for the whole process, so the last one to leave sets it back.
+    The number of threads is one for the whole process, so the last one to leave sets it
+    back.
     """
     import torch
 
+    from napari_segrefiner.core.device import threads_beside_a_window
+
     with _Spared.lock:
         if not _Spared.n_users:
-            before = _Spared.n_threads = torch.get_num_threads()
-            torch.set_num_threads(min(before, max(1, (os.cpu_count() or 1) - 1)))
+            _Spared.n_threads = torch.get_num_threads()
+            torch.set_num_threads(threads_beside_a_window())
         _Spared.n_users += 1
     try:
         yield
