@@ -11,8 +11,8 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_segrefiner.errors import InputError
-from napari_segrefiner.plugin.layers import KEY, check_labels, geometry
-from napari_segrefiner.plugin.planes import array_shape
+from napari_segrefiner.plugin.layers import KEY, as_now, check_labels, geometry
+from napari_segrefiner.plugin.planes import array_shape, shape_text
 from napari_segrefiner.plugin.results import put_rows, read_rows
 
 if TYPE_CHECKING:
@@ -110,23 +110,17 @@ def read_layers(
     for layer in (truth, coarse, *refined):
         check_labels(layer)
         if array_shape(layer) != shape:
-            sizes = [" x ".join(map(str, s)) for s in (shape, array_shape(layer))]
             message = (
-                f"'{truth.name}' is {sizes[0]} but '{layer.name}' is {sizes[1]}; "
-                "choose labels of the same image."
+                f"'{truth.name}' is {shape_text(shape)} but '{layer.name}' is "
+                f"{shape_text(array_shape(layer))}; choose labels of the same image."
             )
             raise InputError(message)
-    layers = {"coarse": _copy(coarse.data)}
+    layers = {"coarse": as_now(coarse)}
     for layer in refined:
         name = layer.name if layer.name not in layers else f"{layer.name} (refined)"
-        layers[name] = _copy(layer.data)
+        layers[name] = as_now(layer)
     seen = None if image is None or image.multiscale else image.data
-    return Request(truth.name, _copy(truth.data), layers, seen, pairing)
-
-
-def _copy(data: Any) -> Any:
-    """A copy of an array in memory; what is read from a disk is read by the worker."""
-    return data.copy() if isinstance(data, np.ndarray) else data
+    return Request(truth.name, as_now(truth), layers, seen, pairing)
 
 
 def compare(request: Request) -> Compared:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.options import ChannelAxis
-from napari_segrefiner.plugin.planes import Plane, array_shape
+from napari_segrefiner.plugin.planes import Plane, array_shape, shape_text
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -121,8 +121,9 @@ def check_fit(image: Layer, labels: Layer) -> None:
         return
     shape, wanted = _spatial_shape(image), array_shape(labels)
     message = (
-        f"The labels '{labels.name}' are {_text(wanted)} but the image '{image.name}' "
-        f"is {_text(shape)}; choose the image that the labels were drawn on."
+        f"The labels '{labels.name}' are {shape_text(wanted)} but the image "
+        f"'{image.name}' is {shape_text(shape)}; choose the image that the labels were "
+        "drawn on."
     )
     raise InputError(message)
 
@@ -161,8 +162,3 @@ def _spatial_shape(image: Layer) -> tuple[int, ...]:
     """The image's shape without its colour axis."""
     shape = array_shape(image)
     return shape[:-1] if getattr(image, "rgb", False) else shape
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    """A shape for people."""
-    return " x ".join(map(str, shape))

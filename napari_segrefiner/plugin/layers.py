@@ -65,6 +65,15 @@ def check_labels(layer: Labels) -> None:
         raise InputError(message)
 
 
+def as_now(layer: Labels) -> Any:
+    """The layer's array for a worker: a copy, for a person may paint on meanwhile.
+
+    Of what lies on a disk there is none; it is read when it is needed.
+    """
+    data = layer.data[0] if layer.multiscale else layer.data
+    return data.copy() if isinstance(data, np.ndarray) else data
+
+
 def check_writable(layer: Labels) -> None:
     """Refuse to write into a layer that is locked or cannot be written pixel by pixel.
 

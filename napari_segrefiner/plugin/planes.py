@@ -154,6 +154,17 @@ def array_shape(layer: Layer) -> tuple[int, ...]:
     return tuple(int(n) for n in data.shape)
 
 
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape for people.
+
+    Examples
+    --------
+    >>> shape_text((512, 640))
+    '512 x 640'
+    """
+    return " x ".join(map(str, shape))
+
+
 def _axis_name(labels: Sequence[str], axis: int) -> str:
     """The axis's label, or its number if the viewer has only made one up."""
     name = labels[axis] if axis < len(labels) else str(axis)

@@ -15,7 +15,8 @@ from napari_segrefiner.errors import InputError, SegRefinerError
 from napari_segrefiner.io.atomic import write_whole
 from napari_segrefiner.io.labels import write_labels
 from napari_segrefiner.plugin.images import check_fit, find_channels
-from napari_segrefiner.plugin.planes import array_shape
+from napari_segrefiner.plugin.layers import as_now
+from napari_segrefiner.plugin.planes import array_shape, shape_text
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -85,10 +86,12 @@ def pair_of(
             "let coarse masks be made up."
         )
         raise InputError(message)
-    if coarse is not None and array_shape(coarse) != array_shape(labels):
+    shape = array_shape(labels)
+    if coarse is not None and array_shape(coarse) != shape:
         message = (
-            f"The coarse labels '{coarse.name}' are {_text(coarse)} but the true ones "
-            f"'{labels.name}' are {_text(labels)}; they have to be of one image."
+            f"The coarse labels '{coarse.name}' are {shape_text(array_shape(coarse))} "
+            f"but the true ones '{labels.name}' are {shape_text(shape)}; they have to "
+            "be of one image."
         )
         raise InputError(message)
     channels = find_channels(image, labels)
@@ -98,8 +101,8 @@ def pair_of(
         is_rgb=bool(image.rgb),
         channel_axis=None if channels is None else channels.axis,
         channel=channel,
-        labels=_as_now(labels),
-        coarse=None if coarse is None else _as_now(coarse),
+        labels=as_now(labels),
+        coarse=None if coarse is None else as_now(coarse),
     )
 
 
@@ -155,12 +158,6 @@ def image_of(pair: LayerPair) -> npt.NDArray[Any]:
     return np.broadcast_to(image, shape + image.shape[-1:] * pair.is_rgb)
 
 
-def _as_now(labels: Labels) -> Any:
-    """A copy, as the user may paint on; what lies on the disk is read when written."""
-    data = labels.data[0] if labels.multiscale else labels.data
-    return data.copy() if isinstance(data, np.ndarray) else data
-
-
 def _new_folder(run: Path, parts: Sequence[str]) -> Path:
     """A folder of its own for every attempt: what is there may be somebody's."""
     numbers = (f"{LAYERS}-{n}" if n > 1 else LAYERS for n in range(1, 10_000))
@@ -183,7 +180,3 @@ def _stems(pairs: Sequence[LayerPair]) -> list[str]:
 def _write_image(path: Path, image: npt.NDArray[Any]) -> None:
     with write_whole(path) as part, part.open("wb") as file:
         np.save(file, np.ascontiguousarray(image), allow_pickle=False)
-
-
-def _text(layer: Any) -> str:
-    return " x ".join(map(str, array_shape(layer)))
