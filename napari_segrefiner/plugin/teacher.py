@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -89,7 +90,7 @@ class Teacher:
             return
         match event:
             case Progress(share=share, remaining=remaining):
-                if remaining == remaining:  # tests in between do not know
+                if not math.isnan(remaining):  # tests in between do not know
                     self._view.show_progress(share, messages.time_left(remaining))
             case Learnt() | Failed():
                 self._outcome = event

@@ -102,7 +102,8 @@ class _Painting:
 
         self._axes(plot, place, (x0, x1), list(zip(levels, labels, strict=True)))
         if self.chart.mark is not None:
-            self._mark(plot, place(self.chart.mark[0], y0).x())
+            at, text = self.chart.mark
+            self._mark(plot, place(at, y0).x(), text)
         for line in sorted(self.chart.lines, key=lambda line: not line.is_faint):
             self._line(line, place)
 
@@ -149,12 +150,10 @@ class _Painting:
             room = QRectF(start, plot.bottom() + 1, width, self.line_height)
             self._text(room, label, centre, opacity=0.7)
 
-    def _mark(self, plot: QRectF, at: float) -> None:
+    def _mark(self, plot: QRectF, at: float, text: str) -> None:
         """The iteration of the model that is kept."""
-        assert self.chart.mark is not None
         self.painter.setPen(QPen(self._faded(0.5), 1, Qt.PenStyle.DashLine))
         self.painter.drawLine(QPointF(at, plot.top()), QPointF(at, plot.bottom()))
-        text = self.chart.mark[1]
         width = float(self.metrics.horizontalAdvance(text))
         start = at - width - 4 if at > plot.center().x() else at + 4
         room = QRectF(start, plot.top() - self.line_height, width, self.line_height)

@@ -15,7 +15,7 @@ from napari_segrefiner.training.curves import loss_chart, validation_chart
 from napari_segrefiner.training.events import MEAN, Progress, SetScore, Validated
 from napari_segrefiner.training.run_state import LOG, VALIDATION, RunFolder
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: More rows of the loss are drawn together two by two: no screen shows more.
 MOST_ROWS = 400
@@ -96,7 +96,7 @@ def _rows(run: RunFolder, name: str) -> list[dict[str, Any]]:
     try:
         return run.rows(name)
     except (OSError, ValueError, csv.Error) as error:
-        _LOG.warning("%s cannot be read: %s", run.path / name, error)
+        logger.warning("%s cannot be read: %s", run.path / name, error)
         return []
 
 

@@ -75,7 +75,7 @@ def progress(event: Progress, minutes: float) -> tuple[float | None, str]:
         left, of = minutes * 60 - event.seconds, ""
     else:
         return None, ""
-    time = f"  ·  {time_left(left)}" if left == left and left > 0 else ""
+    time = f"  ·  {time_left(left)}" if left > 0 else ""  # NaN: unknown
     return min(share, 1.0), f"{event.iteration:,}{of}{time}"
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,12 @@ def training_command(
     return [*words, *(["--resume"] if resume else []), *flags(options)]
 
 
-def flags(options: TrainOptions, only: Collection[str] = ()) -> list[str]:
-    """The command line flags of all options (or of `only`) that are not by default."""
+def flags(options: TrainOptions) -> list[str]:
+    """The command line flags of all options that are not by default."""
     words = []
     for spec in specs(TrainOptions):
         value = getattr(options, spec.name)
-        if value == spec.default or (only and spec.name not in only):
+        if value == spec.default:
             continue
         if spec.kind is bool:
             words.append(spec.flag if value else f"--no-{spec.flag[2:]}")
