@@ -1,4 +1,4 @@
-"""What the dock remembers between sessions: a small file beside napari's settings."""
+"""What the docks remember when napari is closed: a small file beside napari's settings."""
 
 from __future__ import annotations
 

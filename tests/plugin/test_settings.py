@@ -1,4 +1,4 @@
-"""What is remembered between sessions."""
+"""What is remembered when napari is closed."""
 
 from __future__ import annotations
 
