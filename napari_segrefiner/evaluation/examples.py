@@ -19,7 +19,6 @@ from napari_segrefiner.geometry import Box
 EACH = 6
 #: What is shown around an object, as a share of its side, and at least in pixels.
 MARGIN, LEAST_MARGIN = 0.25, 6
-GROUPS = ("best", "median", "worst")
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,6 @@ THRESHOLD = 128
 #: What coarse and refined files may have behind the name.
 TAILS = ("", "_seg", "_refine", "_gt")
 ENDINGS = (".png", ".tif", ".tiff", ".npy", ".bmp", ".jpg")
-#: Sets of DIS5K that the paper has rows of.
-DIS_SETS = ("VD", "TE1", "TE2", "TE3", "TE4")
 
 
 @dataclass(frozen=True)
