@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -90,6 +91,8 @@ class CompareDock(QWidget):
         self._lay_out()
         self.truth_box.chosen.connect(self._hide_chosen)
         self.coarse_box.chosen.connect(self._hide_chosen)
+        for box in (self.truth_box, self.coarse_box):
+            box.offered.connect(self._guess_again)
         self._guess()
         self._hide_chosen()
         boxes = (self.truth_box, self.coarse_box, self.image_box, self.refined_list)
@@ -225,8 +228,6 @@ class CompareDock(QWidget):
         header.setSectionResizeMode(stretch)
         header.setSectionResizeMode(0, fit)
         table.resizeRowsToContents()
-        height = sum(table.rowHeight(row) for row in range(len(lines)))
-        table.setFixedHeight(height + header.sizeHint().height() + 4)
         table.setVisible(True)
 
     def _show_on_layers(self, compared: Compared) -> list[str]:
@@ -303,6 +304,9 @@ class CompareDock(QWidget):
             "neither."
         )
         self.compare_button = QPushButton("Compare")
+        self.compare_button.setToolTip(
+            "Score the coarse and the ticked labels against the truth; labels stay."
+        )
         self.compare_button.clicked.connect(lambda: self.compare())
 
     def _make_results(self) -> None:
@@ -315,6 +319,12 @@ class CompareDock(QWidget):
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.table.verticalHeader().setVisible(False)
+        # As high as its rows; in a low window it scrolls.
+        self.table.setSizeAdjustPolicy(
+            QAbstractItemView.SizeAdjustPolicy.AdjustToContents
+        )
+        policy = QSizePolicy.Policy
+        self.table.setSizePolicy(policy.Preferred, policy.Maximum)
         self.table.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
         self.table.setVisible(False)
         self.copy_button = QPushButton("Copy")
@@ -340,6 +350,8 @@ class CompareDock(QWidget):
         for button in (self.copy_button, self.json_button, self.page_button):
             buttons.addWidget(button)
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 8, 6, 8)
+        layout.setSpacing(6)
         for widget in (
             form_parent,
             self.gain_check,
@@ -349,11 +361,16 @@ class CompareDock(QWidget):
             layout.addWidget(widget)
         layout.addWidget(self.table)
         layout.addLayout(buttons)
-        layout.addStretch()
+        layout.addStretch(1)
 
     def _hide_chosen(self) -> None:
         """The truth and the coarse labels are no refined ones."""
         self.refined_list.hide_layers(self.truth_box.layer, self.coarse_box.layer)
+
+    def _guess_again(self) -> None:
+        """Layers came or went: one that stands in both boxes was nobody's choice."""
+        if self.truth_box.layer is self.coarse_box.layer:
+            self._guess()
 
     def _guess(self) -> None:
         """Choose by name what is likely meant."""

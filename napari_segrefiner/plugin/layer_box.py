@@ -21,6 +21,7 @@ class LayerBox(SteadyComboBox):
     """A combo box of the layers of one kind, the topmost first.
 
     It stands for layers, not for names: renaming or moving one changes no choice.
+    ``chosen`` is emitted for another layer, ``offered`` when layers may have changed.
 
     Parameters
     ----------
@@ -36,6 +37,7 @@ class LayerBox(SteadyComboBox):
     """
 
     chosen = Signal()
+    offered = Signal()
 
     def __init__(
         self,
@@ -105,6 +107,7 @@ class LayerBox(SteadyComboBox):
         self.set_tip(self._tip)
         if self.layer is not before:
             self.chosen.emit()
+        self.offered.emit()
 
     def disconnect_viewer(self) -> None:
         """Hear no more of the viewer."""

@@ -221,6 +221,34 @@ def test_the_dock_guesses_who_is_who_and_keeps_pace(opened: Any) -> None:
 
 
 @pytest.mark.gui
+def test_a_truth_that_comes_later_takes_its_box(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer()
+    dock = compare_dock().CompareDock(viewer, runner=SteppedRunner(is_eager=True))
+    viewer.window.add_dock_widget(dock)
+    truth, coarse, _ = layers()
+    viewer.layers.append(coarse)
+    assert dock.truth_box.layer is dock.coarse_box.layer is coarse
+    viewer.layers.append(truth)
+    assert (dock.truth_box.layer, dock.coarse_box.layer) == (truth, coarse)
+    # A choice is not guessed over.
+    dock.truth_box.choose(coarse)
+    dock.coarse_box.choose(truth)
+    viewer.add_labels(squares(), name="ground truth")
+    assert (dock.truth_box.layer, dock.coarse_box.layer) == (coarse, truth)
+
+
+@pytest.mark.gui
+def test_in_a_low_window_the_table_scrolls(opened: Any, qtbot: Any) -> None:
+    _, dock = opened
+    closed = dock.minimumSizeHint().height()
+    dock.compare()
+    rows = sum(dock.table.rowHeight(row) for row in range(dock.table.rowCount()))
+    qtbot.waitUntil(lambda: dock.table.sizeHint().height() >= rows)
+    assert dock.minimumSizeHint().height() < closed + rows / 2
+    assert dock.compare_button.toolTip()
+
+
+@pytest.mark.gui
 def test_a_comparison_fills_table_features_and_colours(opened: Any) -> None:
     viewer, dock = opened
     viewer.layers.selection.active = viewer.layers["cells"]
