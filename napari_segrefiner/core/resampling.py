@@ -29,6 +29,8 @@ Weights = npt.NDArray[np.float64]
 STRIP_ROWS = 256
 #: What is narrower, in cells of a reduced grid, is a detail.
 THICK = 3
+#: A boundary that moves by less, in cells, has not been seen to move.
+SURE = 2
 
 
 def to_grid(read: Callable[[Box], Plane], crop: Crop) -> Plane:
@@ -135,7 +137,8 @@ def without_thin_changes(values: Plane, seen: Mask) -> tuple[Plane, Mask]:
     """An answer on a reduced grid, without what finer windows can decide better.
 
     A grid shows teeth and bays of a cell or two as a blur, and the network takes them
-    away as such: windows that follow would only see what is left.
+    away as such: windows that follow would only see what is left. Nor does it tell
+    where in a cell a boundary is.
 
     Parameters
     ----------
@@ -147,27 +150,28 @@ def without_thin_changes(values: Plane, seen: Mask) -> tuple[Plane, Mask]:
     Returns
     -------
     values : (grid, grid) float32 array
-        The answer; what was seen, where the answer takes away or fills details by a
-        change that is no thicker than they are.
+        The answer; what was seen, where the change is less than :data:`SURE` cells
+        thick, or takes away or fills details and is no thicker than they are.
     is_thin : (grid, grid) bool array
         Where that is.
     """
     moved = (values >= 0.5) != seen
-    is_thin = moved & ~_opened(moved)
-    if is_thin.any():
-        details = (seen & ~_opened(seen)) | (~seen & ~_opened(~seen))
-        is_thin &= ndimage.binary_dilation(details, np.ones((3, 3)))
+    is_thin = moved & ~_opened(moved, SURE)
+    is_narrow = moved & ~_opened(moved, THICK)
+    if is_narrow.any():
+        details = (seen & ~_opened(seen, THICK)) | (~seen & ~_opened(~seen, THICK))
+        is_thin |= is_narrow & ndimage.binary_dilation(details, np.ones((3, 3)))
     return np.where(is_thin, seen, values), is_thin
 
 
-def _opened(mask: Mask) -> Mask:
-    """What is left of a mask without its parts less than THICK cells wide.
+def _opened(mask: Mask, width: int) -> Mask:
+    """What is left of a mask without its parts less than `width` cells wide.
 
     Beyond the array the mask goes on as it ends there.
     """
-    padded = np.pad(mask, THICK, mode="edge")
-    opened = ndimage.binary_opening(padded, np.ones((THICK, THICK)))
-    kept: Mask = opened[THICK:-THICK, THICK:-THICK]
+    padded = np.pad(mask, width, mode="edge")
+    opened = ndimage.binary_opening(padded, np.ones((width, width)))
+    kept: Mask = opened[width:-width, width:-width]
     return kept
 
 

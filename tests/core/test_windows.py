@@ -230,12 +230,17 @@ def test_reduced_passes_decide_about_what_is_no_detail() -> None:
         assert overlap(result.labels, truth) == 1.0
 
 
-def test_details_alone_are_left_to_windows() -> None:
-    """A smooth boundary moves by any width; a tooth goes only with what it is on."""
+def test_details_and_moves_within_a_cell_are_left_to_windows() -> None:
+    """A smooth boundary moves by two cells, not by one; a tooth goes with its base."""
     seen = np.zeros((40, 40), bool)
     seen[:, :20] = True
-    moves = seen.copy()
-    moves[:, 20] = True
+    shivers = seen.copy()
+    shivers[:, 20] = True
+    kept, is_thin = without_thin_changes(shivers.astype(np.float32), seen)
+    np.testing.assert_array_equal(kept, seen)
+    np.testing.assert_array_equal(is_thin, shivers & ~seen)
+    moves = shivers.copy()
+    moves[:, 21] = True
     kept, is_thin = without_thin_changes(moves.astype(np.float32), seen)
     np.testing.assert_array_equal(kept, moves)
     assert not is_thin.any()
