@@ -42,7 +42,7 @@ _WINDOWS: dict[str, Any] = {
     "weight_decay": 1e-4,
     "clip": 1.0,
     "ema": 0.9985,
-    "own_share": 0.4,
+    "own_share": 0.7,
     "map_dropout": 0.1,
     "validate_every": 1000,
     "validation_windows": 256,

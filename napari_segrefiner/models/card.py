@@ -9,7 +9,13 @@ from typing import Any, Literal, get_args
 
 from napari_segrefiner.errors import ModelError
 from napari_segrefiner.network_config import NetworkConfig
-from napari_segrefiner.options import PUBLISHED, PUBLISHED_WHOLE, RefineOptions
+from napari_segrefiner.options import (
+    PUBLISHED,
+    PUBLISHED_WHOLE,
+    Last,
+    RefineOptions,
+    Transition,
+)
 
 Normalisation = Literal["imagenet", "window"]
 
@@ -54,8 +60,8 @@ class Defaults:
     padding: float = 0.35
     min_padding: int = 2
     min_area: int = 1
-    transition: str = "marginal"
-    last: str = "soft"
+    transition: Transition = "marginal"
+    last: Last = "mean"
     flips: bool = False
     pixel_doubt: float = 0.0
     doubt: float = 1.0

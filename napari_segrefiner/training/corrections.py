@@ -336,6 +336,7 @@ class _Lesson:
                 [part],
                 device=self.device,
                 steps=model.card.defaults.steps,
+                last=model.card.defaults.last,
             )
             total += found.scores[0].refined * len(part.fine)
             yield LearningTest()

@@ -134,6 +134,7 @@ class Judge:
             self.sets,
             device=learner.device,
             steps=self.config.card.defaults.steps,
+            last=self.config.card.defaults.last,
             batch_size=learner.at_once or 32,
         )
 

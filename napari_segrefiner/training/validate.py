@@ -18,6 +18,7 @@ from napari_segrefiner.training.losses import mask_iou
 
 if TYPE_CHECKING:
     from napari_segrefiner.models.card import Normalisation
+    from napari_segrefiner.options import Last
     from napari_segrefiner.training.batches import SampleSource
 
 #: Change of IoU beyond which a window counts as worse, or as better.
@@ -100,6 +101,7 @@ def validate(
     *,
     device: torch.device,
     steps: int = 2,
+    last: Last = "soft",
     batch_size: int = 32,
 ) -> Validation:
     """Mean IoU of each set before and after refinement, and what it looks like.
@@ -113,6 +115,8 @@ def validate(
         Of the network.
     steps : int
         Of the refinement, beside that of one step.
+    last : {"soft", "sampled", "mean"}
+        Its end, as for :func:`napari_segrefiner.diffusion.reverse_steps`.
     batch_size : int
         Windows at once.
 
@@ -123,7 +127,8 @@ def validate(
     """
     scores, examples = [], {}
     for windows in sets:
-        one_step, refined = _refine(network, windows, device, steps, batch_size)
+        way = (visit_indices(steps), last)
+        one_step, refined = _refine(network, windows, device, way, batch_size)
         scores.append(_score(windows, one_step, refined))
         examples[windows.name] = _examples(windows, refined)
     return Validation((*scores, _mean(scores)) if scores else (), examples)
@@ -133,10 +138,11 @@ def _refine(
     network: Network,
     windows: Windows,
     device: torch.device,
-    n_steps: int,
+    way: tuple[tuple[int, ...], Last],
     batch_size: int,
 ) -> tuple[Tensor, Tensor]:
-    """Masks (N, 1, S, S) bool after one step alone, and after `n_steps`."""
+    """Masks (N, 1, S, S) bool after one step alone, and after all indices of `way`."""
+    indices, last = way
     one_step, refined = [], []
     for start in range(0, len(windows.fine), batch_size):
         image, coarse, noise = (
@@ -148,8 +154,9 @@ def _refine(
                 network,
                 image,
                 coarse.float(),
-                indices=visit_indices(n_steps),
+                indices=indices,
                 noise=lambda _, noise=noise: noise,  # type: ignore[misc]
+                last=last,
             )
         )
         one_step.append((steps[0].logits >= 0).cpu())

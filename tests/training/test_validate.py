@@ -70,6 +70,23 @@ def test_indices_follow_the_number_of_steps(discs: Discs) -> None:
     assert seen == [5, 4, 3, 2, 1, 0]
 
 
+def test_the_end_is_the_one_that_is_asked_for(discs: Discs) -> None:
+    windows = draw_windows("discs", discs, 3, seed=1)
+
+    def changes_its_mind(x: Tensor, index: Tensor) -> Tensor:
+        right = (windows.fine.float() * 2 - 1) * 40
+        is_first = int(index[0]) == 5
+        # The later step sees its picture mirrored, where the end is a mean.
+        return right if is_first else -right.flip(3) / 4
+
+    ends = [
+        validate(changes_its_mind, [windows], device=CPU, last=last).scores[0].refined
+        for last in ("soft", "mean")
+    ]
+    assert ends[0] < 0.5
+    assert ends[1] == pytest.approx(1.0)
+
+
 def test_the_mean_weighs_sets_alike_and_no_sets_give_no_scores(discs: Discs) -> None:
     sets = [draw_windows(f"{n}", discs, n, seed=1) for n in (1, 6)]
 
