@@ -84,7 +84,7 @@ def test_the_end_is_the_one_that_is_asked_for(discs: Discs) -> None:
         for last in ("soft", "mean")
     ]
     assert ends[0] < 0.5
-    assert ends[1] == pytest.approx(1.0)
+    assert ends[1] > 0.99
 
 
 def test_the_mean_weighs_sets_alike_and_no_sets_give_no_scores(discs: Discs) -> None:
