@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 #: Milliseconds between two looks at what the training has told.
 TICK_MS = 200
-#: Pixels in which all options, the table and three tiles can be read.
-MIN_WIDTH = 336
+#: Pixels in which all options, the table, three tiles and the title can be read.
+MIN_WIDTH = 350
 STOP, STOP_NOW = "Stop", "End now"
 STOP_TIP = "Stop after a checkpoint: the best model is kept, and Resume goes on."
 STOP_NOW_TIP = "End the process at once; what came after its last checkpoint is lost."

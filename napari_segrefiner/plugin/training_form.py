@@ -187,6 +187,9 @@ class TrainingForm(QWidget):
         self.run_field.layout().addWidget(self.new_button)
         shown = [s for name, s in self._specs.items() if name not in ELSEWHERE]
         self.option_form = OptionForm(shown, unset=FROM_PRESET, decimals=DECIMALS)
+        threads = self.option_form.widgets["threads"]
+        # Beside a window it is not all of them.
+        threads.setToolTip(f"{threads.toolTip()}\nOf all, one core is left to napari.")
         self.reset_button = quiet_button(
             "Reset", "Set all of these back to the preset."
         )

@@ -178,6 +178,13 @@ def test_what_a_preset_says_stands_in_the_form(make_training: Any, preset: str) 
     assert form.choices().options.preset == preset
 
 
+def test_the_tooltip_of_threads_tells_of_the_core_that_napari_keeps(
+    make_training: Any,
+) -> None:
+    _, dock = make_training()
+    assert "one core is left" in dock.form.option_form.widgets["threads"].toolTip()
+
+
 def test_stop_saves_and_the_second_press_ends_at_once(
     make_training: Any, qtbot: Any
 ) -> None:
