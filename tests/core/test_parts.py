@@ -266,7 +266,22 @@ def test_a_part_that_vanishes_is_let_go_while_its_label_lives() -> None:
     np.testing.assert_array_equal(result.labels, body)
 
 
-def test_noise_of_parts_differs_and_does_not_depend_on_batches() -> None:
+def test_noise_of_parts_differs() -> None:
+    coarse = disk(SHAPE, 100, 100, 25) | disk(SHAPE, 100, 300, 25)
+    seen: list[Array] = []
+
+    def unsure(x: Tensor, index: Tensor) -> Tensor:
+        seen.append(x[:, 3].numpy().copy())
+        return 0 * x[:, 3:] - 0.5
+
+    options: dict[str, Any] = {"labels_are": "classes", "steps": 2}
+    refine(coarse * 9, coarse, model=stub_model(unsure), **options)
+    (first, second), (first_drawn, second_drawn) = seen
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first_drawn, second_drawn)
+
+
+def test_noise_of_parts_does_not_depend_on_batches() -> None:
     image, _, coarse = class_scene()
     model = stub_model(tiny_network())
     options: dict[str, Any] = {"labels_are": "classes", "steps": 3}
