@@ -60,6 +60,10 @@ class Review:
 
     def add(self, layer: Labels, findings: Mapping[int, Finding]) -> None:
         """Take the findings of a run that went into `layer`."""
+        source = self._results.source_of(layer)
+        if source is not None and not self._results.is_result(source):
+            # Whoever means it means the newest result, no older run in the source.
+            self._queues.pop(source, None)
         self._queues.setdefault(layer, Queue()).update(findings)
 
     def told(self, layer: Labels, labels: Iterable[int]) -> Told:
@@ -186,6 +190,8 @@ class Review:
             return None
         if self._results.is_result(layer):
             return layer
+        if layer in self._queues:
+            return None  # refined itself since: what it is now is in no older result
         return self._results.result_of(layer)
 
     def _reviewed(self, layer: Labels | None) -> Labels | None:

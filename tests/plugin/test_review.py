@@ -120,3 +120,26 @@ def test_in_place_the_coarse_labels_are_behind_undo(stage: Stage) -> None:
     assert stage.message == messages.IN_PLACE
     stage.controller.next_object()
     assert stage.labels.selected_label == 9
+
+
+def test_after_a_run_in_place_older_results_are_left_alone(stage: Stage) -> None:
+    stage.run()
+    older = stage.result
+    before = older.data.copy()
+    stage.viewer.layers.selection.active = stage.labels
+    stage.choose(target="into this layer")
+    stage.run()
+    stage.viewer.layers.selection.active = stage.labels
+    stage.labels.selected_label = older.selected_label = 5
+    stage.controller.restore_selected()
+    assert stage.message == messages.IN_PLACE
+    np.testing.assert_array_equal(older.data, before)
+    # A newer result in a layer of its own is meant again.
+    stage.choose(target="new layer")
+    stage.run()
+    newest = stage.viewer.layers.selection.active
+    stage.viewer.layers.selection.active = stage.labels
+    stage.controller.show_source(True)
+    assert (stage.labels.visible, newest.visible) == (True, False)
+    stage.controller.show_source(False)
+    assert newest.visible
