@@ -487,6 +487,16 @@ def test_objects_in_doubt_get_no_windows_which_would_make_the_network_sure() -> 
     free = refine(image, coarse, model=model, doubt=1.0).report[0]
     assert free.n_windows > 0
     assert free.uncertainty < 0.3
-    # windows alone in doubt do not take the object back
-    late = refine(image, coarse, model=model, doubt=0.95).report[0]
+
+
+def test_windows_alone_in_doubt_do_not_take_the_object_back() -> None:
+    image, _, coarse = large_scene()
+
+    def unsure_at_last(x: Tensor, index: Tensor) -> Tensor:
+        is_reduced = x.shape[-1] > 64
+        return bright(x, index) * (1.0 if is_reduced else 0.01)
+
+    late = refine(image, coarse, model=stub_model(unsure_at_last), doubt=0.3).report[0]
+    assert late.n_windows > 0
+    assert late.uncertainty > 0.3
     assert late.status == "refined"
