@@ -122,8 +122,12 @@ def test_the_table_has_a_line_per_metric_and_marks_the_best() -> None:
     assert lines["IoU"].best == {0}
     assert lines["Better by .02"].texts == ("", "66.7 %")
     assert lines["Lost"].texts == ("", "33.3 %")
-    truth, coarse, _ = layers()
-    same = compare.compare(read_layers(truth, coarse, [Labels(coarse.data, name="s")]))
+    truth, coarse, refined = layers()
+    kept = Labels(coarse.data, name="s")
+    both = compare.compare(read_layers(truth, coarse, [refined, kept]))
+    lost = next(line for line in table_lines(both) if line.title == "Lost")
+    assert (lost.texts, lost.best) == (("", "33.3 %", "0.0 %"), {2})  # less is better
+    same = compare.compare(read_layers(truth, coarse, [kept]))
     assert not any(line.best for line in table_lines(same))  # nobody wins
     alone = compare.compare(read_layers(truth, coarse, []))
     assert "Lost" not in {line.title for line in table_lines(alone)}
