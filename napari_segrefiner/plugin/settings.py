@@ -1,4 +1,4 @@
-"""What the docks remember when napari is closed: a small file beside napari's settings."""
+"""What the docks remember once napari is closed: a file beside napari's settings."""
 
 from __future__ import annotations
 
