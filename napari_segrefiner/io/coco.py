@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -264,7 +264,9 @@ def _file_name(entry: dict[str, Any]) -> str:
 
 
 def _find_image(path: Path, name: str) -> Path | None:
-    short = Path(name).name
+    short = PureWindowsPath(name).name  # after the last / or \\
+    if PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:
+        name = short  # a file of annotations does not lead out of its folder
     for base in (path.parent, path.parent.parent):
         for folder in IMAGE_FOLDERS:
             for candidate in (base / folder / name, base / folder / short):

@@ -46,6 +46,7 @@ from napari_segrefiner.plugin.layers import (
     is_image,
     is_labels,
     is_listed,
+    sounds_true,
     unwrap,
 )
 from napari_segrefiner.plugin.worker import Failed, Runner, ThreadRunner
@@ -57,8 +58,6 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels
 
-#: Parts of names by which a layer is taken for the truth.
-TRUE_NAMES = ("truth", "true", "ground", "gt", "expert", "manual")
 PAIRINGS = {
     "auto": "automatic",
     "id": "by id",
@@ -375,11 +374,7 @@ class CompareDock(QWidget):
     def _guess(self) -> None:
         """Choose by name what is likely meant."""
         layers = self.truth_box.layers
-        true = [
-            layer
-            for layer in layers
-            if any(part in layer.name.lower() for part in TRUE_NAMES)
-        ]
+        true = [layer for layer in layers if sounds_true(layer)]
         ours = self.refined_list.layers
         if true:
             self.truth_box.choose(true[0])

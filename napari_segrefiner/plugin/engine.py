@@ -221,9 +221,11 @@ def _keep(learnt: Model | None, old: str, lessons: Sequence[Lesson]) -> str:
     if learnt is None:
         return ""
     from napari_segrefiner.models.catalogue import entries
+    from napari_segrefiner.models.files import SUFFIX
     from napari_segrefiner.models.install import install_model
 
-    stem = Path(old).stem if Path(old).suffix else old
+    path = Path(old)
+    stem = path.stem if path.suffix == SUFFIX else old
     name = re.sub(rf"{SUFFIX_LEARNT}(-\d+)?$", "", stem)[:MOST_LETTERS] + SUFFIX_LEARNT
     taken = {entry.name for entry in entries()}
     if name in taken:

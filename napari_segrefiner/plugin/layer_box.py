@@ -34,6 +34,8 @@ class LayerBox(SteadyComboBox):
         ``follows(active, chosen)``: whether to choose a layer that has become active.
     none : str, optional
         The first choice, of no layer.
+    prefers : callable, optional
+        Which layers are better guesses than the topmost, until the user chooses.
     """
 
     chosen = Signal()
@@ -48,11 +50,14 @@ class LayerBox(SteadyComboBox):
         parent: QWidget | None = None,
         *,
         none: str = "",
+        prefers: Callable[[Layer], bool] | None = None,
     ) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._accepts = accepts
         self._none = none
+        self._prefers = prefers
+        self._is_settled = prefers is None
         self._follows = follows
         self._tip = ""
         self._layers: list[weakref.ref[Layer]] = []
@@ -61,6 +66,7 @@ class LayerBox(SteadyComboBox):
             event.connect(self.refresh)
         viewer.layers.selection.events.active.connect(self._on_active)
         self.currentIndexChanged.connect(self._on_index)
+        self.activated.connect(self._settle)
         self.refresh()
         self._on_active()
 
@@ -78,6 +84,7 @@ class LayerBox(SteadyComboBox):
     def choose(self, layer: Layer | None) -> None:
         """Choose a layer; one that is not among the choices changes nothing."""
         layer = unwrap(layer)
+        self._settle()
         for index, ref in enumerate(self._layers):
             if layer is not None and ref() is layer:
                 self.setCurrentIndex(index + bool(self._none))
@@ -99,7 +106,10 @@ class LayerBox(SteadyComboBox):
             self.addItem(self._none)
         for layer in layers:
             self.addItem(layer.name)
-        if before in layers:
+        guesses = [] if self._is_settled else list(filter(self._prefers, layers))
+        if guesses and before not in guesses:
+            self.setCurrentIndex(layers.index(guesses[0]) + bool(self._none))
+        elif before in layers:
             self.setCurrentIndex(layers.index(before) + bool(self._none))
         else:
             self.setCurrentIndex(0 if self.count() else -1)
@@ -118,6 +128,10 @@ class LayerBox(SteadyComboBox):
     def _events(self) -> tuple[Any, ...]:
         events = self._viewer.layers.events
         return events.inserted, events.removed, events.reordered, events.renamed
+
+    def _settle(self, index: int = 0) -> None:
+        """From now on the choice is somebody's own."""
+        self._is_settled = True
 
     def _on_index(self, index: int) -> None:
         self.set_tip(self._tip)

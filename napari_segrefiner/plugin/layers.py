@@ -41,6 +41,15 @@ def is_labels(layer: Layer) -> bool:
     return isinstance(layer, Labels) and not is_preview(layer)
 
 
+#: Parts of names by which a layer is taken for the truth.
+TRUE_NAMES = ("truth", "true", "ground", "gt", "expert", "manual")
+
+
+def sounds_true(layer: Layer) -> bool:
+    """Whether the layer's name says that it holds true labels."""
+    return any(part in layer.name.lower() for part in TRUE_NAMES)
+
+
 def is_listed(viewer: ViewerModel, layer: Layer | None) -> bool:
     """Whether the layer still belongs to the viewer."""
     return layer is not None and layer in viewer.layers

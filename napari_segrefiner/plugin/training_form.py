@@ -26,7 +26,7 @@ from napari_segrefiner.plugin.controls import (
 )
 from napari_segrefiner.plugin.images import fits
 from napari_segrefiner.plugin.layer_box import LayerBox
-from napari_segrefiner.plugin.layers import is_image, is_labels
+from napari_segrefiner.plugin.layers import is_image, is_labels, sounds_true
 from napari_segrefiner.plugin.model_box import ModelBox
 from napari_segrefiner.plugin.settings import Settings
 from napari_segrefiner.plugin.training_controller import LAST_RUN, look_at
@@ -151,7 +151,7 @@ class TrainingForm(QWidget):
         self.channel_box = ChannelBox(viewer)
         self.channel_box.setToolTip("Which channel of the image to learn from.")
         self.labels_box = LayerBox(
-            viewer, is_labels, "no labels yet", lambda active, chosen: chosen is None
+            viewer, is_labels, "no labels yet", prefers=sounds_true
         )
         self.labels_box.set_tip("True masks: what the model is to learn.")
         self.coarse_box = LayerBox(viewer, is_labels, "", none=MADE_UP)

@@ -190,3 +190,17 @@ def test_annotation_files_are_data_sets(tmp_path: Path) -> None:
     stems = [{item.stem for item in side} for side in sides]
     assert (len(stems[0]), len(stems[1])) == (8, 2)
     assert not stems[0] & stems[1]
+
+
+@pytest.mark.parametrize("name", ["../other/a.png", "..\\other\\a.png", "{absolute}"])
+def test_annotations_do_not_lead_out_of_their_folder(tmp_path: Path, name: str) -> None:
+    _image(tmp_path / "other" / "a.png")
+    name = name.format(absolute=tmp_path / "other" / "a.png")
+    one = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": _square(2, 2, 9)}
+    path = _write(tmp_path / "data" / "annotations.json", [_entry(1, name)], [one])
+    found, problems = read_index(path)
+    assert not found
+    assert len(problems) == 1
+    _image(tmp_path / "data" / "images" / "a.png")
+    found, _ = read_index(path)
+    assert found[0].image == tmp_path / "data" / "images" / "a.png"

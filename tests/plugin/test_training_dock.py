@@ -308,6 +308,21 @@ def test_open_layers_are_written_and_learnt_from(
     assert message(dock).startswith("✓ Done")
 
 
+def test_true_labels_are_guessed_by_name_until_somebody_chooses(
+    make_training: Any,
+) -> None:
+    viewer, dock = make_training()
+    box = dock.form.labels_box
+    viewer.add_labels(squares(), name="coarse")
+    assert box.layer.name == "coarse"
+    viewer.add_labels(squares(), name="Truth")
+    viewer.add_labels(squares(), name="another")
+    assert box.layer.name == "Truth"
+    box.choose(viewer.layers["another"])
+    viewer.add_labels(squares(), name="ground truth")
+    assert box.layer.name == "another"
+
+
 def test_a_run_folder_is_proposed_and_follows_the_data(
     make_training: Any, tmp_path: Path
 ) -> None:
