@@ -97,6 +97,11 @@ class Draws:
     size: int = 1
 
 
+def large_batch(batch_size: int) -> int:
+    """Windows of twice the side that take as long as a batch of `batch_size`."""
+    return max(1, batch_size // 4)
+
+
 class TrainingBatches(Dataset[Batch]):
     """Batch number i, of the samples i * N to i * N + N - 1, or a share of it."""
 
@@ -110,10 +115,10 @@ class TrainingBatches(Dataset[Batch]):
     def __getitem__(self, iteration: int) -> Batch:
         """Make batch number `iteration`."""
         draws = self.draws
-        n = draws.batch_size // draws.size
-        source = self.samples
+        source, total = self.samples, draws.batch_size
         if self.large is not None and self._is_large(iteration):
-            source, n = self.large, max(1, n // 4)
+            source, total = self.large, large_batch(total)
+        n = total // draws.size
         first = iteration * draws.batch_size + draws.rank * n
         numbers = range(first, first + n)
         images, fines, coarses = zip(*map(source.sample, numbers), strict=True)

@@ -12,6 +12,7 @@ import torch
 from napari_segrefiner.errors import (
     CollapseError,
     DeviceError,
+    OptionError,
     SegRefinerError,
 )
 from napari_segrefiner.io.datasets import find_sets
@@ -20,6 +21,7 @@ from napari_segrefiner.training.batches import (
     Draws,
     TrainingBatches,
     iterate_batches,
+    large_batch,
 )
 from napari_segrefiner.training.distributed import Team, assembled
 from napari_segrefiner.training.events import (
@@ -294,6 +296,14 @@ class _Training:
     def _draws(self) -> Draws:
         options, team = self.options, self.team
         team.share(known(options.batch_size))
+        large = large_batch(known(options.batch_size))
+        if options.large_share and large % team.size:
+            message = (
+                f"--batch-size is {options.batch_size}, so that a batch of large "
+                f"windows has {large}; a multiple of the {team.size} processes is "
+                "expected, or --large-share 0."
+            )
+            raise OptionError(message)
         return Draws(
             seed=options.seed,
             batch_size=known(options.batch_size),

@@ -12,7 +12,7 @@ import sys, time
 from napari_segrefiner.cli.main import main
 from napari_segrefiner.core.refiner import Refiner
 
-def steps(self, image, labels):
+def steps(self, image, labels, **_):
     print("ready", flush=True)
     time.sleep(60)
     yield

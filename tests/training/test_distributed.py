@@ -118,7 +118,7 @@ def test_two_processes_have_the_losses_of_one_also_when_stopped_and_resumed(
         "preset": "default-model",
         "network": "reduced",
         "iterations": 6,
-        "batch_size": 4,
+        "batch_size": 8,
         "window": 32,
         "warm_up": 2,
         "own_after": 2,
@@ -160,7 +160,8 @@ def test_two_processes_have_the_losses_of_one_also_when_stopped_and_resumed(
         torch.cat([p.flatten() for p in load_model(run.kept()[0]).network.parameters()])
         for run in (RunFolder(one), RunFolder(two))
     )
-    assert (first - second).norm() < 1e-4 * first.norm()
+    # AdamW's first steps are as long for gradients that are nothing but rounding.
+    assert (first - second).norm() < 1e-3 * first.norm()
 
 
 def _torchrun(folder: Path, argument: str) -> None:
