@@ -40,7 +40,13 @@ from napari_segrefiner.plugin.layers import is_image, is_labels
 from napari_segrefiner.plugin.model_box import ModelBox
 from napari_segrefiner.plugin.settings import Settings
 from napari_segrefiner.plugin.view import Choices, Target, Tone
-from napari_segrefiner.plugin.widgets import Scroll, choose, quiet_button, side_by_side
+from napari_segrefiner.plugin.widgets import (
+    Scroll,
+    choose,
+    quiet_button,
+    show_share,
+    side_by_side,
+)
 from napari_segrefiner.plugin.worker import Runner, ThreadRunner
 
 if TYPE_CHECKING:
@@ -153,12 +159,7 @@ class SegRefinerDock(QWidget):
 
     def show_progress(self, share: float | None, text: str) -> None:
         """Show the share that is done; without one, only that work goes on."""
-        if share is None:
-            self.progress_bar.setRange(0, 0)
-            return
-        self.progress_bar.setRange(0, 1000)
-        self.progress_bar.setValue(round(1000 * share))
-        self.progress_bar.setFormat(f"%p %  ·  {text}" if text else "%p %")
+        show_share(self.progress_bar, share, text)
 
     def show_message(self, text: str, tone: Tone) -> None:
         """Show one sentence."""

@@ -26,7 +26,12 @@ from napari_segrefiner.plugin.training_live import Live
 from napari_segrefiner.plugin.training_process import TrainingProcess
 from napari_segrefiner.plugin.training_view import RunLook, TrainChoices
 from napari_segrefiner.plugin.view import Tone
-from napari_segrefiner.plugin.widgets import Scroll, quiet_button, side_by_side
+from napari_segrefiner.plugin.widgets import (
+    Scroll,
+    quiet_button,
+    show_share,
+    side_by_side,
+)
 from napari_segrefiner.plugin.worker import Runner, ThreadRunner
 from napari_segrefiner.training.examples import Example
 
@@ -144,12 +149,7 @@ class TrainingDock(QWidget):
 
     def show_progress(self, share: float | None, text: str) -> None:
         """Show the share that is done; without one, only that work goes on."""
-        if share is None:
-            self.progress_bar.setRange(0, 0)
-            return
-        self.progress_bar.setRange(0, 1000)
-        self.progress_bar.setValue(round(1000 * share))
-        self.progress_bar.setFormat(f"%p %  ·  {text}" if text else "%p %")
+        show_share(self.progress_bar, share, text)
 
     def show_message(self, text: str, tone: Tone) -> None:
         """Show one sentence."""

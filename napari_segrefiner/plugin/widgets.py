@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLineEdit,
+    QProgressBar,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -97,6 +98,16 @@ class PathField(QWidget):
         )
         if found:
             self.set_path(found)
+
+
+def show_share(bar: QProgressBar, share: float | None, text: str) -> None:
+    """Show the share that is done; without one, only that work goes on."""
+    if share is None:
+        bar.setRange(0, 0)
+        return
+    bar.setRange(0, 1000)
+    bar.setValue(round(1000 * share))
+    bar.setFormat(f"%p %  ·  {text}" if text else "%p %")
 
 
 def quiet_button(text: str, tip: str) -> QPushButton:
