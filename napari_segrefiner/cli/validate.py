@@ -12,9 +12,10 @@ from napari_segrefiner.options import RefineOptions, specs
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari_segrefiner.evaluation.baselines import Baseline
+    from napari_segrefiner.evaluation.coarse_sets import CoarsePlan
     from napari_segrefiner.evaluation.tuning import Tuned
     from napari_segrefiner.evaluation.validation import Row
 
@@ -139,9 +140,12 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.io.atomic import check_destination
 
     plan = read_plan(arguments)
-    options = read_options(arguments.set_option, flips=arguments.flips)
-    variants(options, read_steps(arguments.steps), read_ways(arguments.ways))
-    read_baselines(arguments)
+    runs = variants(
+        read_options(arguments.set_option, flips=arguments.flips),
+        read_steps(arguments.steps),
+        read_ways(arguments.ways),
+    )
+    beside = read_baselines(arguments)
     if arguments.resume and not arguments.json:
         msg = "--resume needs --json F, the file to go on from."
         raise OptionError(msg)
@@ -150,13 +154,18 @@ def run(arguments: argparse.Namespace) -> int:
             check_destination(path, overwrite=arguments.overwrite or arguments.resume)
     if arguments.output:
         is_made(arguments.output, plan)
-        return _validate(arguments, arguments.output, options)
+        return _validate(arguments, arguments.output, plan, runs, *beside)
     with tempfile.TemporaryDirectory() as folder:
-        return _validate(arguments, Path(folder), options)
+        return _validate(arguments, Path(folder), plan, runs, *beside)
 
 
 def _validate(
-    arguments: argparse.Namespace, folder: Path, options: RefineOptions
+    arguments: argparse.Namespace,
+    folder: Path,
+    plan: CoarsePlan,
+    runs: Mapping[str, RefineOptions],
+    baselines: Sequence[Baseline],
+    tuned: Tuned,
 ) -> int:
     import torch
 
@@ -167,7 +176,6 @@ def _validate(
         table_head,
         table_line,
         validate,
-        variants,
     )
     from napari_segrefiner.evaluation.validation_file import (
         read_rows,
@@ -182,10 +190,6 @@ def _validate(
         torch.set_num_threads(arguments.threads)
     model = load_model(arguments.model)
     left_out = names(arguments.left_out)
-    steps, ways = read_steps(arguments.steps), read_ways(arguments.ways)
-    baselines, tuned = read_baselines(arguments)
-    plan = read_plan(arguments)
-    runs = variants(options, steps, ways)
     has_oracle = wants_oracle(arguments)
     layers = [*runs, *(one.name for one in baselines), *[ORACLE] * has_oracle]
     settings = settings_of(model, plan, runs, baselines, tuned)
@@ -212,9 +216,7 @@ def _validate(
     found = validate(
         sets,
         model,
-        options,
-        steps,
-        ways=ways,
+        runs,
         baselines=baselines,
         tuned=tuned,
         has_oracle=has_oracle,

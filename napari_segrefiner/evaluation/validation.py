@@ -1,4 +1,4 @@
-"""How much better a model makes coarse sets, for several numbers of steps."""
+"""How much better a model makes coarse sets, run in several ways."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
 class Row:
     """Totals of one kind of one set.
 
-    Layers are "coarse", those of :func:`variants`, and the names of baselines.
+    Layers are "coarse", the names of the runs, and those of baselines.
     ``seconds`` is what each took for all objects, ``failed`` for how many objects a
     baseline had no answer, so that they kept their coarse masks.
     """
@@ -64,7 +64,12 @@ class Row:
 def variants(
     options: RefineOptions, steps: Sequence[int], ways: Sequence[str] = ("plain",)
 ) -> dict[str, RefineOptions]:
-    """Options of every run of the model, by the name of its layer.
+    """The runs of a model: every way with every number of steps.
+
+    Returns
+    -------
+    dict of str to RefineOptions
+        Options by the name of the layer.
 
     Raises
     ------
@@ -94,27 +99,22 @@ def variants(
 def validate(
     sets: Iterable[CoarseSet],
     model: Model,
-    options: RefineOptions,
-    steps: Sequence[int],
+    runs: Mapping[str, RefineOptions],
     *,
-    ways: Sequence[str] = ("plain",),
     baselines: Sequence[Baseline] = (),
     tuned: Tuned | None = None,
     has_oracle: bool = False,
 ) -> Iterator[Row]:
-    """Refine every set with every number of steps and score it.
+    """Refine every set in every run and score it.
 
     Parameters
     ----------
     sets : iterable of CoarseSet
     model : Model
-    options : RefineOptions
-        All but the number of steps.
-    steps : sequence of int
-    ways : sequence of str
-        Of WAYS.
+    runs : mapping of str to RefineOptions
+        At least one, by the name of its layer, such as :func:`variants` gives.
     baselines : sequence of Baseline
-        Scored beside the model, with its crops and its merge.
+        Scored beside the model, with the crops and the merge of its first run.
     tuned : Tuned, optional
         Their settings for each set; their defaults if not given.
     has_oracle : bool
@@ -130,17 +130,17 @@ def validate(
     from napari_segrefiner.evaluation.tuning import Tuned
 
     frozen = tuned or Tuned()
-    chosen = variants(options, steps, ways)
+    first = next(iter(runs.values()))
     for one in sets:
         images: list[ImageScores] = []
         failed = dict.fromkeys((baseline.name for baseline in baselines), 0)
-        seconds = dict.fromkeys((*chosen, *failed), 0.0)
+        seconds = dict.fromkeys((*runs, *failed), 0.0)
         for stem in one.stems:
             image, coarse = one.read(stem)
             layers = {COARSE: coarse.labels}
-            for name, how in chosen.items():
+            for name, options in runs.items():
                 start = time.perf_counter()
-                result = refine(image, coarse.labels, model=model, options=how)
+                result = refine(image, coarse.labels, model=model, options=options)
                 seconds[name] += time.perf_counter() - start
                 layers[name] = result.labels
             for baseline in baselines:
@@ -151,7 +151,7 @@ def validate(
                     image,
                     coarse.labels,
                     card=model.card,
-                    options=options,
+                    options=first,
                 )
                 seconds[baseline.name] += time.perf_counter() - start
                 failed[baseline.name] += found.n_failed

@@ -21,7 +21,12 @@ from napari_segrefiner.evaluation.tuning import (
     tune,
     write_tuned,
 )
-from napari_segrefiner.evaluation.validation import table_head, table_line, validate
+from napari_segrefiner.evaluation.validation import (
+    table_head,
+    table_line,
+    validate,
+    variants,
+)
 from napari_segrefiner.io.labels import write_labels
 from napari_segrefiner.metrics import iou
 from napari_segrefiner.options import RefineOptions
@@ -189,8 +194,7 @@ def test_baselines_are_columns_of_the_validation(sets):
     (row,) = validate(
         sets,
         stub_model(bright),
-        RefineOptions(),
-        (1,),
+        variants(RefineOptions(), (1,)),
         baselines=find_baselines(names),
     )
     assert list(row.totals) == ["coarse", "1", *names]

@@ -1,4 +1,4 @@
-"""A model's gain on coarse sets, for several numbers of steps."""
+"""A model's gain on coarse sets, in several runs."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ def sets(tmp_path_factory):
 
 
 def test_a_model_that_sees_the_objects_gains_all_there_is(sets):
-    (row,) = validate(sets, stub_model(bright), RefineOptions(), (1, 2))
+    (row,) = validate(sets, stub_model(bright), variants(RefineOptions(), (1, 2)))
     assert (row.kind, row.name, row.n) == ("eroded", "data", 2)
     assert list(row.totals) == ["coarse", "1", "2"]
     assert 0.6 < row.totals["coarse"]["iou"].value < 0.9
@@ -48,15 +48,29 @@ def test_a_model_that_sees_the_objects_gains_all_there_is(sets):
 
 
 def test_a_model_that_changes_nothing_scores_as_the_coarse_masks(sets):
-    (row,) = validate(sets, stub_model(oracle), RefineOptions(), (1,))
+    (row,) = validate(sets, stub_model(oracle), variants(RefineOptions(), (1,)))
     assert row.totals["1"]["iou"] == row.totals["coarse"]["iou"]
     assert row.totals["1"]["improved_02"].value == 0
 
 
 def test_options_reach_the_refinement(sets):
     options = RefineOptions(min_area=10_000)
-    (row,) = validate(sets, stub_model(bright), options, (1,))
+    (row,) = validate(sets, stub_model(bright), variants(options, (1,)))
     assert row.totals["1"]["iou"] == row.totals["coarse"]["iou"]
+
+
+def test_every_run_has_its_own_options_and_baselines_have_those_of_the_first(sets):
+    gone = Baseline("gone", lambda image, mask, settings: 0.0 * image[0], ({},), {})
+    tuned = Tuned((Choice("gone", "data", {}, 0.0, 0.0, 1),))
+    runs = {
+        "1 skips": RefineOptions(steps=1, min_area=10_000),
+        "2": RefineOptions(steps=2),
+    }
+    (row,) = validate(sets, stub_model(bright), runs, baselines=[gone], tuned=tuned)
+    assert list(row.totals) == ["coarse", "1 skips", "2", "gone"]
+    coarse = row.totals["coarse"]["iou"]
+    assert row.totals["1 skips"]["iou"] == row.totals["gone"]["iou"] == coarse
+    assert row.totals["2"]["iou"].value > 0.95
 
 
 def test_every_number_of_steps_is_run(sets):
@@ -66,7 +80,7 @@ def test_every_number_of_steps_is_run(sets):
         seen.extend(index.unique().tolist())
         return oracle(x, index)
 
-    list(validate(sets, stub_model(network), RefineOptions(), (1, 3)))
+    list(validate(sets, stub_model(network), variants(RefineOptions(), (1, 3))))
     assert len(set(seen)) == 3
     assert len(seen) % (1 + 3) == 0  # as often for every batch
 
@@ -86,7 +100,7 @@ def test_ways_differ_in_what_their_names_say():
 
 
 def test_time_is_taken_for_each_layer(sets):
-    (row,) = validate(sets, stub_model(bright), RefineOptions(), (1, 2))
+    (row,) = validate(sets, stub_model(bright), variants(RefineOptions(), (1, 2)))
     assert list(row.seconds) == ["1", "2"]
     assert all(seconds > 0 for seconds in row.seconds.values())
 
@@ -97,8 +111,7 @@ def test_objects_for_which_a_baseline_has_no_answer_are_counted(sets):
     found = validate(
         sets,
         stub_model(bright),
-        RefineOptions(),
-        (1,),
+        variants(RefineOptions(), (1,)),
         baselines=[never],
         tuned=tuned,
     )
