@@ -258,11 +258,16 @@ def _read_real(
 def _write(made: CoarseSet, item: Item, coarse: Coarse) -> None:
     for part in ("images", "truth", "coarse"):
         (made.folder / part).mkdir(parents=True, exist_ok=True)
-    stem = re.sub(r"[\\/]", "_", item.stem)  # annotation files name folders too
+    stem = _file_stem(item.stem)
     name = f"{stem}.tif"
     shutil.copyfile(item.image, made.folder / "images" / f"{stem}{item.image.suffix}")
     write_labels(made.folder / "truth" / name, coarse.truth, overwrite=True)
     write_labels(made.folder / "coarse" / name, coarse.labels, overwrite=True)
+
+
+def _file_stem(stem: str) -> str:
+    """A name without folders, as annotation files have; another for every stem."""
+    return re.sub(r"[%\\/]", lambda found: f"%{ord(found[0]):02X}", stem)
 
 
 def choose_objects(

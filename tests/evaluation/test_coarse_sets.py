@@ -84,6 +84,26 @@ def test_masks_of_a_second_network_are_a_kind_of_their_own(tmp_path):
     assert [one.kind for one in made] == ["real2"]
 
 
+def test_images_of_folders_keep_files_of_their_own(tmp_path):
+    """Annotation files name folders; a/b, a_b and a%2Fb are three images."""
+    stems = ("a/b", "a_b", "a%2Fb")
+    images, annotations = [], []
+    for k, stem in enumerate(stems):
+        file = tmp_path / "d" / "images" / f"{stem}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_labels(file, np.full((40, 50), 10 + k, np.uint8))
+        images.append({"id": k, "file_name": f"{stem}.png", "height": 40, "width": 50})
+        square = [[5, 5, 30, 5, 30, 30, 5, 30]]
+        annotations.append({"image_id": k, "segmentation": square, "iscrowd": 0})
+    tree = {"images": images, "annotations": annotations, "categories": []}
+    (tmp_path / "d" / "val.json").write_text(json.dumps(tree))
+    plan = CoarsePlan(str(tmp_path / "d"), kinds=("eroded",))
+    (one,) = make_coarse_sets(tmp_path / "out", plan)
+    greys = {int(one.read(stem)[0][0, 0]) for stem in one.stems}
+    assert (len(one.stems), greys) == (3, {10, 11, 12})
+    assert "a_b" in one.stems
+
+
 def test_a_finished_folder_is_not_made_again(data, tmp_path, monkeypatch):
     plan, out = CoarsePlan(str(data)), tmp_path / "out"
     first = list(make_coarse_sets(out, plan))
