@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.core.coarse import CoarseMasks
 from napari_segrefiner.core.cuts import Cut
-from napari_segrefiner.core.events import MasksResult
+from napari_segrefiner.core.events import Event, MasksResult
 from napari_segrefiner.core.mask_stack import MaskStack
+from napari_segrefiner.core.preprocessing import plane_shape
 from napari_segrefiner.core.refiner import Refiner, as_options
 from napari_segrefiner.errors import InputError, OptionError
 from napari_segrefiner.geometry import Box
@@ -23,10 +24,11 @@ from napari_segrefiner.models.checkpoint import Model
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.keywords import OptionKeywords
-    from napari_segrefiner.options import RefineOptions
+    from napari_segrefiner.options import ChannelAxis, RefineOptions
 
 Mask = npt.NDArray[np.bool_]
 Codes = Sequence[Mapping[str, Any]]
+T = TypeVar("T")
 
 
 def refine_masks(
@@ -63,24 +65,19 @@ def refine_masks(
     >>> refine_masks(np.ones((64, 64)), np.zeros((3, 64, 64), bool)).masks.shape
     (3, 64, 64)
     """
-    coarse, kinds = read_masks(masks, np.shape(image))
-    loaded = model if isinstance(model, Model) else load_model(model)
-    refiner = Refiner(loaded, as_options(options, keywords))
-    if refiner.options.labels_are == "parts":
+    chosen = as_options(options, keywords)
+    coarse, kinds = read_masks(masks, np.shape(image), chosen.channel_axis)
+    if chosen.labels_are == "parts":
         message = (
             "labels_are is parts, but masks are refined each for itself; give their "
             "union as one mask."
         )
         raise OptionError(message)
+    loaded = model if isinstance(model, Model) else load_model(model)
+    refiner = Refiner(loaded, chosen)
     plan = refiner.plan(image, coarse, pinned)
     stack = MaskStack(coarse, plan.ids)
-    events = refiner.run(plan, stack)
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            report, record = end.value
-            break
+    report, record = _returned(refiner.run(plan, stack))
     shown = Box(0, 0, *coarse.shape)
     cuts = [stack.cut(id) for id in range(1, len(coarse.cuts) + 1)]
     if isinstance(kinds, np.dtype):
@@ -95,8 +92,20 @@ def refine_masks(
     return MasksResult(codes, report, record)
 
 
+def _returned(events: Generator[Event, None, T]) -> T:
+    """What a generator returns when it has come to its end; its events are dropped."""
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            returned: T = end.value
+            return returned
+
+
 def read_masks(
-    masks: npt.ArrayLike | Codes, image_shape: tuple[int, ...]
+    masks: npt.ArrayLike | Codes,
+    image_shape: tuple[int, ...],
+    channel_axis: ChannelAxis = "auto",
 ) -> tuple[CoarseMasks, np.dtype[Any] | list[run_lengths.Kind]]:
     """Masks as cuts, and how to give them back.
 
@@ -104,7 +113,8 @@ def read_masks(
     ----------
     masks : (n, Y, X) array of bool or integers, or sequence of dict
     image_shape : tuple of int
-        Tells the size if there is no mask.
+    channel_axis : {"auto", "none", "first", "last"}
+        Of the image, which tells the size if there is no mask.
 
     Returns
     -------
@@ -121,7 +131,7 @@ def read_masks(
         if len(masks) and all(isinstance(code, Mapping) for code in masks):
             return _read_codes(masks, image_shape)  # type: ignore[arg-type]
         if not len(masks):
-            return CoarseMasks([], _plane(image_shape)), []
+            return CoarseMasks([], plane_shape(image_shape, channel_axis)), []
     try:
         array = np.asarray(masks)
     except ValueError as error:  # lists of unequal lengths
@@ -163,18 +173,3 @@ def _read_codes(
         )
         raise InputError(message)
     return CoarseMasks(cuts, shapes.pop()), kinds
-
-
-def _plane(image_shape: tuple[int, ...]) -> tuple[int, int]:
-    """Height and width of an image when there is no mask to compare it with."""
-    sides = list(image_shape)
-    if len(sides) not in (2, 3):
-        message = (
-            f"The image has the shape {image_shape}; one plane (Y, X), with or without "
-            "channels, is expected."
-        )
-        raise InputError(message)
-    if len(sides) == 3:
-        sides.remove(min(sides))  # the channels
-    height, width = sides
-    return height, width

@@ -133,6 +133,35 @@ def open_picture(
     return Picture(image, axis, chosen, limits)
 
 
+def plane_shape(
+    image_shape: tuple[int, ...], channel_axis: ChannelAxis = "auto"
+) -> tuple[int, int]:
+    """Height and width of an image where no labels tell them.
+
+    Raises
+    ------
+    InputError
+        If it is no plane with its channels on the given axis.
+
+    Examples
+    --------
+    >>> plane_shape((40, 50, 3)), plane_shape((3, 40, 50))  # auto: the shorter end
+    ((40, 50), (40, 50))
+    """
+    if len(image_shape) == 2 and channel_axis in ("auto", "none"):
+        return image_shape[0], image_shape[1]
+    if len(image_shape) != 3 or channel_axis == "none":
+        message = (
+            f"The image has the shape {image_shape}"
+            f"{'' if channel_axis == 'auto' else f', channel axis {channel_axis!r}'}; "
+            "one plane (Y, X), with or without channels, is expected."
+        )
+        raise InputError(message)
+    first, second, third = image_shape
+    is_first = channel_axis == "first" or (channel_axis == "auto" and first < third)
+    return (second, third) if is_first else (first, second)
+
+
 def find_limits(plane: npt.NDArray[Any]) -> Limits:
     """The values of a (Y, X) plane that become 0 and 1.
 

@@ -130,6 +130,28 @@ def test_without_masks_the_image_must_be_a_plane(shape: tuple[int, ...]) -> None
         refine_masks(np.zeros(shape), [], model=stub_model(bright))
 
 
+@pytest.mark.parametrize(
+    ("shape", "axis", "plane"),
+    [
+        ((40, 3, 50), "first", (3, 50)),
+        ((40, 3, 50), "last", (40, 3)),
+        ((40, 3, 50), "auto", (3, 50)),
+        ((50, 3, 2), "auto", (50, 3)),
+    ],
+)
+def test_without_masks_the_channel_axis_tells_the_plane(
+    shape: tuple[int, ...], axis: Any, plane: tuple[int, int]
+) -> None:
+    model = stub_model(bright)
+    result = refine_masks(np.zeros(shape), [], model=model, channel_axis=axis)
+    assert result.record["labels"]["shape"] == [0, *plane]
+
+
+def test_without_masks_a_missing_channel_axis_is_told() -> None:
+    with pytest.raises(InputError, match="channel axis 'none'"):
+        refine_masks(np.zeros((9, 9, 3)), [], model=stub_model(), channel_axis="none")
+
+
 def test_masks_are_not_parts_of_one_object() -> None:
     masks = np.ones((2, *SHAPE), bool)
     with pytest.raises(OptionError, match="each for itself"):
