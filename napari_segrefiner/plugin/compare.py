@@ -1,34 +1,27 @@
-"""Layers against the truth: what is read of them, scored, and shown on them."""
+"""Layers against the truth: what is read of them, and how well they agree."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
-from napari.utils.colormaps import DirectLabelColormap
 
 from napari_segrefiner.errors import InputError
-from napari_segrefiner.plugin.layers import KEY, as_now, check_labels, geometry
+from napari_segrefiner.plugin.compare_scores import Rows, objects_of
+from napari_segrefiner.plugin.layers import as_now, check_labels
 from napari_segrefiner.plugin.planes import array_shape, shape_text
-from napari_segrefiner.plugin.results import put_rows, read_rows
+from napari_segrefiner.plugin.worker import Progress
 
 if TYPE_CHECKING:
     from napari_segrefiner.evaluation.examples import Example, Picked
     from napari_segrefiner.evaluation.folders import LeftOut, Loaded
     from napari_segrefiner.evaluation.pairing import Pairing
     from napari_segrefiner.evaluation.scores import ImageScores, Total
-
-#: Scores of each object, as columns of a layer's features.
-FEATURES = ("iou", "boundary_iou")
-#: IoU gained or lost at which a colour is full, and below which an object is grey.
-FULL_GAIN, NO_GAIN = 0.2, 0.005
-#: Red, green, blue; told apart by all kinds of colour vision, as in the report.
-ROSE, FELL, SAME = (0.0, 0.45, 0.70), (0.84, 0.37, 0.0), (0.60, 0.63, 0.66)
-
-Rows = dict[int, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -56,12 +49,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Compared:
-    """Scores of all planes, and the arrays that they were taken of."""
+    """Scores of all planes, and the arrays that they were taken of.
+
+    ``objects`` are those of single objects, by layer.
+    """
 
     name: str
     images: Sequence[ImageScores]
     left_out: Sequence[LeftOut]
     arrays: Loaded
+    objects: Mapping[str, Rows]
 
     @property
     def totals(self) -> Mapping[str, Mapping[str, Total]]:
@@ -84,6 +81,13 @@ class Compared:
             return cut_example(self.arrays, self.name, name, layer, picked)
 
         return page({"": self.images}, self.left_out, example)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file is there."""
+
+    file: Path
 
 
 def read_layers(
@@ -123,8 +127,12 @@ def read_layers(
     return Request(truth.name, as_now(truth), layers, seen, pairing)
 
 
-def compare(request: Request) -> Compared:
-    """Score the layers of a request, plane by plane.
+def compare(
+    request: Request, cancelled: threading.Event
+) -> Iterator[Progress | Compared]:
+    """Score the layers of a request, plane by plane; the last event holds the scores.
+
+    Ends early and quietly when cancelled.
 
     Raises
     ------
@@ -137,10 +145,38 @@ def compare(request: Request) -> Compared:
     layers = {name: np.asarray(data) for name, data in request.layers.items()}
     truth = np.asarray(request.truth)
     arrays = Loaded(truth, layers, image if _fits(image, truth) else None)
-    scored = list(score_loaded(request.name, arrays, request.pairing))
-    images = [one for one in scored if not isinstance(one, LeftOut)]
-    left_out = [one for one in scored if isinstance(one, LeftOut)]
-    return Compared(request.name, images, left_out, arrays)
+    n_planes = int(truth.any(axis=(-2, -1)).sum())
+    images, left_out = [], []
+    for one in score_loaded(request.name, arrays, request.pairing):
+        if cancelled.is_set():
+            return
+        if isinstance(one, LeftOut):
+            left_out.append(one)
+            continue
+        images.append(one)
+        yield Progress(len(images) / n_planes)
+    objects = {layer: objects_of(images, layer) for layer in layers}
+    yield Compared(request.name, images, left_out, arrays, objects)
+
+
+def write(
+    make: Callable[[], str], file: Path, cancelled: threading.Event
+) -> Iterator[Written]:
+    """Make a text, such as the report, and write it; none if cancelled meanwhile.
+
+    Raises
+    ------
+    SegRefinerError
+        If it cannot be written.
+    """
+    from napari_segrefiner.io.atomic import write_text
+
+    text = make()
+    if cancelled.is_set():
+        return
+    # Whoever chose the name was asked whether to replace it.
+    write_text(file, text, overwrite=True)
+    yield Written(file)
 
 
 def _fits(image: Any, truth: Any) -> bool:
@@ -156,146 +192,6 @@ def _fits(image: Any, truth: Any) -> bool:
     except InputError:
         return False
     return True
-
-
-def objects_of(compared: Compared, layer: str) -> Rows:
-    """Scores of each coarse object that has a true one, by its id.
-
-    ``truth`` is the id of its partner, ``gain`` what its IoU gained (not for "coarse").
-    Of objects in several planes the means.
-    """
-    found: dict[int, list[dict[str, float]]] = {}
-    for image in compared.images:
-        before, after = image.layers["coarse"], image.layers[layer]
-        for k, i in enumerate(image.pairs.coarse_ids.tolist()):
-            if not i:
-                continue
-            row = {"truth": float(image.pairs.truth_ids[k])}
-            row |= {name: float(getattr(after, name)[k]) for name in FEATURES}
-            if layer != "coarse":
-                row["gain"] = float(after.iou[k] - before.iou[k])
-            found.setdefault(i, []).append(row)
-    return {
-        i: {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-        for i, rows in found.items()
-    }
-
-
-def write_scores(layer: Labels, rows: Rows) -> bool:
-    """Set the scores of objects in a layer's features; other columns stay.
-
-    Returns whether it was done: a table that is not one of labels is the user's.
-    """
-    old = read_rows(layer)
-    if old is None:
-        return False
-    put_rows(
-        layer,
-        {
-            i: {"index": i, **old.get(i, {}), **row, "truth": int(row["truth"])}
-            for i, row in rows.items()
-        },
-    )
-    return True
-
-
-def gain_layer(source: Labels, data: Any, rows: Rows) -> Labels:
-    """A layer with the objects of `source`, coloured by what their IoU gained.
-
-    Blue gained, orange lost, grey is as before; without a true object nothing is shown.
-    """
-    colours: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0)}
-    colours |= {i: colour_of(row["gain"]) for i, row in rows.items()}
-    layer = Labels(
-        data,
-        name=f"{source.name} gain",
-        colormap=DirectLabelColormap(color_dict=colours),
-        opacity=0.75,
-        **geometry(source),
-    )
-    # Not to be refined or compared: it only shows.
-    layer.metadata[KEY] = {"is_preview": True, "gain_of": source.name}
-    layer.editable = False
-    write_scores(layer, rows)
-    return layer
-
-
-def colour_of(gain: float) -> tuple[float, float, float, float]:
-    """The colour of an object that gained so much IoU, (r, g, b, a) in [0, 1].
-
-    Examples
-    --------
-    >>> colour_of(0.0) == (*SAME, 1.0), colour_of(0.5) == (*ROSE, 1.0)
-    (True, True)
-    """
-    share = min(1.0, max(0.0, abs(gain) - NO_GAIN) / (FULL_GAIN - NO_GAIN))
-    # Even a small change has a hue: a third of the way from grey.
-    share = share and (1 + 2 * share) / 3
-    end = ROSE if gain > 0 else FELL
-    red, green, blue = (a + share * (b - a) for a, b in zip(SAME, end, strict=True))
-    return red, green, blue, 1.0
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the table: what it says, a text for each layer, and which is best."""
-
-    title: str
-    tip: str
-    texts: tuple[str, ...]
-    best: frozenset[int]
-
-
-#: Metric, title, meaning, whether less is better, and whether it is a share.
-LINES = (
-    ("iou", "IoU", "Shared pixels / pixels of either; mean over all objects.",
-     False, False),
-    ("boundary_iou", "Boundary IoU", "The same for boundaries, 2 px wide.",
-     False, False),
-    ("boundary_iou_r02", "… 2 % wide", "Boundaries 2 % of the box's diagonal wide.",
-     False, False),
-    ("iou_agg", "Foreground IoU", "All objects together: large ones dominate.",
-     False, False),
-    ("mba", "Boundary accuracy", "Mean boundary accuracy (mBA) of the foreground.",
-     False, False),
-    ("improved_02", "Better by .02", "Objects whose IoU rose by more than .02.",
-     False, True),
-    ("worse_02", "Worse by .02", "Objects whose IoU fell by more than .02.",
-     True, True),
-    ("worse_05", "Worse by .05", "Objects whose IoU fell by more than .05.",
-     True, True),
-    ("lost", "Lost", "Objects that vanished.", True, True),
-    ("fp_removed", "Too much, removed", "Of all wrong coarse pixels.", False, True),
-    ("fn_recovered", "Too little, recovered", "Of all wrong coarse pixels.",
-     False, True),
-    ("fp_added", "Too much, new", "Of all wrong coarse pixels.", True, True),
-    ("fn_added", "Too little, new", "Of all wrong coarse pixels.", True, True),
-)  # fmt: skip
-
-
-def table_lines(compared: Compared) -> Iterator[Line]:
-    """The totals as lines to show; coarse labels alone have no changes."""
-    totals = compared.totals
-    for metric, title, tip, is_less_better, is_share in LINES:
-        values = [
-            group[metric].value if metric in group else np.nan
-            for group in totals.values()
-        ]
-        valid = [value for value in values if np.isfinite(value)]
-        if not valid:
-            continue
-        best = (min if is_less_better else max)(valid)
-        texts = tuple(
-            "" if not np.isfinite(v) else f"{100 * v:.1f} %" if is_share else f"{v:.3f}"
-            for v in values
-        )
-        is_contest = len(set(valid)) > 1
-        yield Line(
-            title,
-            tip,
-            texts,
-            frozenset(k for k, v in enumerate(values) if v == best and is_contest),
-        )
 
 
 def summary(compared: Compared) -> str:

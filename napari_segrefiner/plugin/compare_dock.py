@@ -1,71 +1,62 @@
-"""The dock "Compare with the truth": which layers, and how well they agree."""
+"""The dock "Compare with the truth": how well layers agree with it."""
 
 from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QApplication,
     QCheckBox,
     QFileDialog,
-    QHBoxLayout,
-    QHeaderView,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QTableWidget,
-    QTableWidgetItem,
+    QProgressBar,
     QVBoxLayout,
-    QWidget,
 )
 
 from napari_segrefiner.errors import SegRefinerError
+from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.compare import (
     Compared,
-    Rows,
+    Written,
     compare,
-    gain_layer,
-    objects_of,
-    read_layers,
     summary,
-    table_lines,
-    write_scores,
+    write,
 )
-from napari_segrefiner.plugin.controls import SteadyComboBox, form_layout
-from napari_segrefiner.plugin.layer_box import LayerBox
-from napari_segrefiner.plugin.layer_list import LayerList
-from napari_segrefiner.plugin.layers import (
-    KEY,
-    insert_above,
-    is_image,
-    is_labels,
-    is_listed,
-    sounds_true,
-    unwrap,
+from napari_segrefiner.plugin.compare_form import CompareForm
+from napari_segrefiner.plugin.compare_scores import Rows, gain_layer, write_scores
+from napari_segrefiner.plugin.compare_table import ScoreTable
+from napari_segrefiner.plugin.layers import KEY, insert_above, is_listed, unwrap
+from napari_segrefiner.plugin.view import Tone
+from napari_segrefiner.plugin.widgets import (
+    Docked,
+    Sentence,
+    quiet_button,
+    show_share,
+    side_by_side,
 )
-from napari_segrefiner.plugin.worker import Failed, Runner, ThreadRunner
+from napari_segrefiner.plugin.worker import (
+    Failed,
+    Handle,
+    Progress,
+    Runner,
+    ThreadRunner,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import napari.viewer
     from napari.components import ViewerModel
     from napari.layers import Labels
 
-PAIRINGS = {
-    "auto": "automatic",
-    "id": "by id",
-    "overlap": "by overlap",
-}
+#: Pixels in which the title, two columns of the table and its buttons can be read.
+MIN_WIDTH = 372
+HINT = "Scores go into the table and into the features of the layers."
 
 
-class CompareDock(QWidget):
+class CompareDock(Docked):
     """Score labels of the viewer against true ones.
 
     Parameters
@@ -84,85 +75,77 @@ class CompareDock(QWidget):
         self._runner = ThreadRunner() if runner is None else runner
         self.compared: Compared | None = None
         self._chosen: dict[str, weakref.ref[Labels]] = {}
+        self._handle: Handle | None = None
+        self._is_answered = False
+        self._meanwhile: list[str] = []
         self.is_running = False
-        self._make_choices()
+        self.form = CompareForm(self._viewer)
+        self._make_buttons()
         self._make_results()
         self._lay_out()
-        self.truth_box.chosen.connect(self._hide_chosen)
-        self.coarse_box.chosen.connect(self._hide_chosen)
-        for box in (self.truth_box, self.coarse_box):
-            box.offered.connect(self._guess_again)
-        self._guess()
-        self._hide_chosen()
-        boxes = (self.truth_box, self.coarse_box, self.image_box, self.refined_list)
+        self.form.vacated.connect(self._on_vacated)
+        self.left.connect(self.stop)
+        self._show_running(False)
         # Without self in it: a bound method of a deleted widget is never called.
         self._gone = threading.Event()
-        release = partial(_release, boxes, self._gone)
+        release = partial(_release, self.form.boxes, self._gone)
         self.destroyed.connect(release)
         weakref.finalize(self, release).atexit = False
 
+    # ---- what the buttons do
+
     def compare(self) -> None:
-        """Score what is chosen, in a worker; the table follows."""
+        """Score what is chosen; the table follows."""
         if self.is_running:
             return
-        truth, coarse = self.truth_box.layer, self.coarse_box.layer
-        # Whatever else is ticked: those two stand above already.
-        refined = [
-            one for one in self.refined_list.layers if one not in (truth, coarse)
-        ]
         try:
-            request = read_layers(
-                truth,
-                coarse,
-                refined,
-                self.image_box.layer,
-                self.pairing_box.currentData(),
-            )
+            request = self.form.request()
         except SegRefinerError as error:
-            self.show_message(f"⚠ {error}")
+            self.message_label.say(str(error), "notice")
             return
-        names = list(request.layers)
         self._chosen = {
             name: weakref.ref(layer)
-            for name, layer in zip(names, (coarse, *refined), strict=True)
+            for name, layer in zip(request.layers, self.form.layers(), strict=True)
         }
-        self._show_running(True)
-        self.show_message("Comparing…")
+        self._start(partial(compare, request), "Comparing…")
 
-        def work(cancelled: threading.Event) -> Iterator[Any]:
-            yield compare(request)
-
-        self._start(work)
-
-    def show_message(self, text: str) -> None:
-        """Show a sentence."""
-        self.message_label.setText(text)
+    def stop(self) -> None:
+        """Stop at the next plane; nothing comes of it."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self.message_label.say(messages.STOPPING, "busy")
 
     def copy_table(self) -> None:
         """Put the table into the clipboard, to be pasted into a sheet."""
-        QApplication.clipboard().setText(self.table_text())
-        self.show_message("✓ The table is in the clipboard.")
-
-    def table_text(self) -> str:
-        """The table with tabs between its columns."""
-        table = self.table
-        columns = range(table.columnCount())
-        lines = [[table.horizontalHeaderItem(k).text() for k in columns]]
-        for row in range(table.rowCount()):
-            lines.append([table.item(row, k).text() for k in columns])
-        return "\n".join("\t".join(line) for line in lines) + "\n"
+        QApplication.clipboard().setText(self.table.text())
+        self.message_label.say("The table is in the clipboard.", "done")
 
     def save_json(self, path: str = "") -> None:
         """Write all scores; asks where if it is not told."""
-        self._save("Scores (*.json)", ".json", path)
+        if self.compared is not None:
+            self._save(self.compared.json, "Scores (*.json)", ".json", path)
 
     def save_page(self, path: str = "") -> None:
         """Write the report; asks where if it is not told."""
-        self._save("Report (*.html)", ".html", path)
+        if self.compared is not None:
+            self._save(self.compared.page, "Report (*.html)", ".html", path)
+
+    def _save(self, make: Callable[[], str], kind: str, ending: str, path: str) -> None:
+        if self.is_running:
+            return
+        if not path:
+            path, _ = QFileDialog.getSaveFileName(self, "Save", f"scores{ending}", kind)
+        if not path:
+            return
+        file = Path(path)
+        file = file if file.suffix else file.with_suffix(ending)
+        self._start(partial(write, make, file), f"Writing {file.name}…")
 
     # ---- the work and its answers
 
-    def _start(self, work: Any) -> None:
+    def _start(
+        self, work: Callable[[threading.Event], Iterator[Any]], text: str
+    ) -> None:
         """Begin; a dock that is gone when the work ends hears nothing of it."""
         gone, ref = self._gone, weakref.ref(self)
 
@@ -174,60 +157,56 @@ class CompareDock(QWidget):
             if not gone.is_set() and (dock := ref()) is not None:
                 dock._end()
 
-        self._runner.start(work, take, end)
+        def until_gone(cancelled: threading.Event) -> Iterator[Any]:
+            for event in work(cancelled):
+                if gone.is_set():
+                    return
+                yield event
+
+        self._is_answered, self._meanwhile = False, []
+        self._show_running(True)
+        show_share(self.progress_bar, None, "")
+        self.message_label.say(text, "busy")
+        handle = self._runner.start(until_gone, take, end)
+        self._handle = handle if self.is_running else None
 
     def _take(self, event: Any) -> None:
-        if isinstance(event, Failed):
-            self.show_message(f"⚠ {event.text}")
-            return
-        self.compared = event
-        self._show_table(event)
-        left = self._show_on_layers(event)
-        self.show_message(" ".join([f"✓ {summary(event)}", *left]))
+        match event:
+            case Progress(share=share):
+                show_share(self.progress_bar, share, "")
+            case Compared():
+                self._is_answered = True
+                self._show(event)
+            case Written(file=file):
+                self._is_answered = True
+                self.message_label.say(f"Written to {file}", "done")
+            case Failed(text=text):
+                self._is_answered = True
+                self.message_label.say(text, "notice")
 
     def _end(self) -> None:
+        self._handle = None
         self._show_running(False)
+        if not self._is_answered:
+            self.message_label.say("Stopped; all is as it was.", "notice")
 
-    def _show_running(self, is_running: bool) -> None:
-        self.is_running = is_running
-        self.compare_button.setEnabled(not is_running)
-        self._enable_results()
+    def _on_vacated(self, name: str) -> None:
+        """A chosen layer was deleted; what is at work has its own copy."""
+        text = f"'{name}' was deleted; choose another layer in its place."
+        if self.is_running:
+            self._meanwhile.append(text)
+        else:
+            self.message_label.say(text, "notice")
 
-    def _enable_results(self) -> None:
-        has_results = self.compared is not None and not self.is_running
-        for button in (self.copy_button, self.json_button, self.page_button):
-            button.setEnabled(has_results)
+    # ---- what is shown
 
-    def _show_table(self, compared: Compared) -> None:
-        lines = list(table_lines(compared))
-        layers = list(compared.totals)
-        table = self.table
-        table.setRowCount(len(lines))
-        table.setColumnCount(1 + len(layers))
-        table.setHorizontalHeaderLabels(["", *layers])
-        for column, name in enumerate(layers, start=1):
-            table.horizontalHeaderItem(column).setToolTip(name)
-        for row, line in enumerate(lines):
-            for column, text in enumerate((line.title, *line.texts)):
-                item = QTableWidgetItem(text)
-                item.setToolTip(line.tip)
-                if column:
-                    item.setTextAlignment(
-                        Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-                    )
-                font = item.font()
-                font.setBold(column - 1 in line.best)
-                item.setFont(font)
-                table.setItem(row, column, item)
-        header = table.horizontalHeader()
-        stretch, fit = (
-            QHeaderView.ResizeMode.Stretch,
-            QHeaderView.ResizeMode.ResizeToContents,
-        )
-        header.setSectionResizeMode(stretch)
-        header.setSectionResizeMode(0, fit)
-        table.resizeRowsToContents()
-        table.setVisible(True)
+    def _show(self, compared: Compared) -> None:
+        """The table, the scores on the layers, and a sentence."""
+        self.compared = compared
+        self.table.show_scores(compared)
+        notes = [*self._show_on_layers(compared), *self._meanwhile]
+        tone: Tone = "notice" if self._meanwhile else "done"
+        self.message_label.say(" ".join([summary(compared), *notes]), tone)
 
     def _show_on_layers(self, compared: Compared) -> list[str]:
         """Scores as features, gains as colours; returns what was not possible."""
@@ -236,7 +215,7 @@ class CompareDock(QWidget):
             layer = ref()
             if layer is None or not is_listed(self._viewer, layer):
                 continue
-            rows = objects_of(compared, name)
+            rows = compared.objects[name]
             if not write_scores(layer, rows):
                 refused.append(f"The features of '{layer.name}' were left alone.")
             if name != "coarse" and self.gain_check.isChecked():
@@ -254,137 +233,74 @@ class CompareDock(QWidget):
                 layers.remove(one)
         insert_above(self._viewer, gain_layer(layer, data, rows), layers[-1])
 
-    def _save(self, kind: str, ending: str, path: str) -> None:
-        if self.compared is None:
-            return
-        if not path:
-            path, _ = QFileDialog.getSaveFileName(self, "Save", f"scores{ending}", kind)
-        if not path:
-            return
-        from napari_segrefiner.io.atomic import write_text
-
-        file = Path(path)
-        file = file if file.suffix else file.with_suffix(ending)
-        is_page = ending == ".html"
-        try:
-            text = self.compared.page() if is_page else self.compared.json()
-            # The dialog has asked whether to replace it.
-            write_text(file, text, overwrite=True)
-        except SegRefinerError as error:
-            self.show_message(f"⚠ {error}")
-            return
-        self.show_message(f"✓ Written to {file}")
+    def _show_running(self, is_running: bool) -> None:
+        self.is_running = is_running
+        self.compare_button.setEnabled(not is_running)
+        self.stop_button.setEnabled(is_running)
+        self.progress_bar.setVisible(is_running)
+        has_results = self.compared is not None and not is_running
+        for button in (self.copy_button, self.json_button, self.page_button):
+            button.setEnabled(has_results)
 
     # ---- how it is built
 
-    def _make_choices(self) -> None:
-        none = "no labels yet"
-        self.truth_box = LayerBox(self._viewer, is_labels, none)
-        self.truth_box.set_tip("The true labels, as an expert drew them.")
-        self.coarse_box = LayerBox(self._viewer, is_labels, none)
-        self.coarse_box.set_tip("The labels before refinement; they decide the pairs.")
-        self.refined_list = LayerList(self._viewer)
-        self.refined_list.setToolTip(
-            "Labels after refinement, with the ids of the coarse ones; tick any number."
-        )
-        self.image_box = LayerBox(self._viewer, is_image, "no image")
-        self.image_box.set_tip("For the pictures of the report.")
-        self.pairing_box = SteadyComboBox()
-        for name, text in PAIRINGS.items():
-            self.pairing_box.addItem(text, name)
-        self.pairing_box.setToolTip(
-            "How coarse objects find their true ones; automatic: by id if both layers "
-            "hold the same ids, else by overlap."
-        )
+    def _make_buttons(self) -> None:
         self.gain_check = QCheckBox("Colour objects by gain")
         self.gain_check.setChecked(True)
         self.gain_check.setToolTip(
             "Adds a layer: blue objects gained IoU, orange ones lost, grey ones did "
             "neither."
         )
-        self.compare_button = QPushButton("Compare")
-        self.compare_button.setToolTip(
-            "Score the coarse and the ticked labels against the truth; labels stay."
+        self.compare_button = quiet_button(
+            "Compare",
+            "Score the coarse and the ticked labels against the truth; labels stay.",
+        )
+        font = self.compare_button.font()
+        font.setBold(True)
+        self.compare_button.setFont(font)
+        self.stop_button = quiet_button("Stop", "Stop at the next plane of a stack.")
+        self.copy_button = quiet_button("Copy", "The table, to be pasted into a sheet.")
+        self.json_button = quiet_button(
+            "Save scores…", "All scores of all objects, as JSON."
+        )
+        self.page_button = quiet_button(
+            "Save report…", "A page with charts and pictures, as HTML."
         )
         self.compare_button.clicked.connect(lambda: self.compare())
+        self.stop_button.clicked.connect(lambda: self.stop())
+        self.copy_button.clicked.connect(lambda: self.copy_table())
+        self.json_button.clicked.connect(lambda: self.save_json())
+        self.page_button.clicked.connect(lambda: self.save_page())
 
     def _make_results(self) -> None:
-        self.message_label = QLabel(
-            "Scores go into the table and into the features of the layers."
-        )
-        self.message_label.setWordWrap(True)
-        self.table = QTableWidget()
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.table.verticalHeader().setVisible(False)
-        # As high as its rows; in a low window it scrolls.
-        self.table.setSizeAdjustPolicy(
-            QAbstractItemView.SizeAdjustPolicy.AdjustToContents
-        )
-        policy = QSizePolicy.Policy
-        self.table.setSizePolicy(policy.Preferred, policy.Maximum)
-        self.table.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
-        self.table.setVisible(False)
-        self.copy_button = QPushButton("Copy")
-        self.copy_button.setToolTip("The table, to be pasted into a sheet.")
-        self.copy_button.clicked.connect(lambda: self.copy_table())
-        self.json_button = QPushButton("Save scores…")
-        self.json_button.setToolTip("All scores of all objects, as JSON.")
-        self.json_button.clicked.connect(lambda: self.save_json())
-        self.page_button = QPushButton("Save report…")
-        self.page_button.setToolTip("A page with charts and pictures, as HTML.")
-        self.page_button.clicked.connect(lambda: self.save_page())
-        self._enable_results()
+        self.progress_bar = QProgressBar()
+        policy = self.progress_bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.progress_bar.setSizePolicy(policy)
+        self.message_label = Sentence(HINT)
+        self.table = ScoreTable()
 
     def _lay_out(self) -> None:
-        form_parent = QWidget()
-        form = form_layout(form_parent)
-        form.addRow("Truth", self.truth_box)
-        form.addRow("Coarse", self.coarse_box)
-        form.addRow("Refined", self.refined_list)
-        form.addRow("Image", self.image_box)
-        form.addRow("Pairs", self.pairing_box)
-        buttons = QHBoxLayout()
-        for button in (self.copy_button, self.json_button, self.page_button):
-            buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 8, 6, 8)
         layout.setSpacing(6)
-        for widget in (
-            form_parent,
-            self.gain_check,
-            self.compare_button,
-            self.message_label,
-        ):
-            layout.addWidget(widget)
+        layout.addWidget(self.form)
+        layout.addWidget(self.gain_check)
+        layout.addLayout(side_by_side((self.compare_button, 3), (self.stop_button, 1)))
+        layout.addWidget(self.progress_bar)
+        layout.addWidget(self.message_label)
         layout.addWidget(self.table)
-        layout.addLayout(buttons)
+        layout.addLayout(
+            side_by_side(
+                (self.copy_button, 1), (self.json_button, 1), (self.page_button, 1)
+            )
+        )
         layout.addStretch(1)
-
-    def _hide_chosen(self) -> None:
-        """The truth and the coarse labels are no refined ones."""
-        self.refined_list.hide_layers(self.truth_box.layer, self.coarse_box.layer)
-
-    def _guess_again(self) -> None:
-        """Layers came or went: one that stands in both boxes was nobody's choice."""
-        if self.truth_box.layer is self.coarse_box.layer:
-            self._guess()
-
-    def _guess(self) -> None:
-        """Choose by name what is likely meant."""
-        layers = self.truth_box.layers
-        true = [layer for layer in layers if sounds_true(layer)]
-        ours = self.refined_list.layers
-        if true:
-            self.truth_box.choose(true[0])
-        rest = [one for one in layers if one not in ours and one not in true[:1]]
-        if rest:
-            self.coarse_box.choose(rest[-1])
+        self.setMinimumWidth(MIN_WIDTH)
 
 
 def _release(boxes: tuple[Any, ...], gone: threading.Event) -> None:
-    """Hear no more of the viewer."""
+    """Hear no more of the viewer, and let what is at work end."""
     gone.set()
     for box in boxes:
         box.disconnect_viewer()

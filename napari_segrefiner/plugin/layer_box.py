@@ -21,7 +21,8 @@ class LayerBox(SteadyComboBox):
     """A combo box of the layers of one kind, the topmost first.
 
     It stands for layers, not for names: renaming or moving one changes no choice.
-    ``chosen`` is emitted for another layer, ``offered`` when layers may have changed.
+    ``chosen`` is emitted for another layer, ``offered`` when layers may have changed,
+    ``vacated`` with its name when the chosen layer was deleted and none took its place.
 
     Parameters
     ----------
@@ -36,10 +37,14 @@ class LayerBox(SteadyComboBox):
         The first choice, of no layer.
     prefers : callable, optional
         Which layers are better guesses than the topmost, until the user chooses.
+    is_refilled : bool
+        Whether another layer takes the place of a deleted one; else the choice is empty
+        until somebody chooses, or all layers were deleted.
     """
 
     chosen = Signal()
     offered = Signal()
+    vacated = Signal(str)
 
     def __init__(
         self,
@@ -51,6 +56,7 @@ class LayerBox(SteadyComboBox):
         *,
         none: str = "",
         prefers: Callable[[Layer], bool] | None = None,
+        is_refilled: bool = True,
     ) -> None:
         super().__init__(parent)
         self._viewer = viewer
@@ -58,6 +64,7 @@ class LayerBox(SteadyComboBox):
         self._none = none
         self._prefers = prefers
         self._is_settled = prefers is None
+        self._is_refilled = is_refilled
         self._follows = follows
         self._tip = ""
         self._layers: list[weakref.ref[Layer]] = []
@@ -99,6 +106,8 @@ class LayerBox(SteadyComboBox):
         before = self.layer
         layers = [unwrap(layer) for layer in self._viewer.layers]
         layers = [layer for layer in reversed(layers) if self._accepts(layer)]
+        # Of no layers the first that comes is a guess, among others it would not be.
+        stays_empty = not self._is_refilled and bool(self._layers) and bool(layers)
         was_blocked = self.blockSignals(True)
         self.clear()
         self._layers = [weakref.ref(layer) for layer in layers]
@@ -112,11 +121,13 @@ class LayerBox(SteadyComboBox):
         elif before in layers:
             self.setCurrentIndex(layers.index(before) + bool(self._none))
         else:
-            self.setCurrentIndex(0 if self.count() else -1)
+            self.setCurrentIndex(0 if self.count() and not stays_empty else -1)
         self.blockSignals(was_blocked)
         self.set_tip(self._tip)
         if self.layer is not before:
             self.chosen.emit()
+        if self.layer is None and before is not None:
+            self.vacated.emit(before.name)
         self.offered.emit()
 
     def disconnect_viewer(self) -> None:

@@ -1,4 +1,4 @@
-"""Small widgets that docks are made of."""
+"""Small widgets that docks are made of, and what all docks have in common."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFrame,
     QHBoxLayout,
+    QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
@@ -17,6 +18,10 @@ from qtpy.QtWidgets import (
     QSizePolicy,
     QWidget,
 )
+
+from napari_segrefiner.plugin.view import Tone
+
+MARKS: dict[Tone, str] = {"busy": "", "done": "✓ ", "notice": "⚠ "}
 
 
 class Scroll(QScrollArea):
@@ -98,6 +103,41 @@ class PathField(QWidget):
         )
         if found:
             self.set_path(found)
+
+
+class Docked(QWidget):
+    """Notices when napari docks it or takes it out of its dock; no closeEvent tells.
+
+    ``entered`` and ``left`` are emitted.
+    """
+
+    entered = Signal()
+    left = Signal()
+    _is_docked = False
+
+    def event(self, event: Any) -> bool:
+        """Look who the parent is now."""
+        if event.type() == QEvent.Type.ParentChange:
+            was_docked, self._is_docked = self._is_docked, self.parent() is not None
+            if was_docked and not self._is_docked:
+                self.left.emit()
+            elif self._is_docked and not was_docked:
+                self.entered.emit()
+        return bool(super().event(event))
+
+
+class Sentence(QLabel):
+    """One sentence to the user, marked by its tone; it can be copied."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def say(self, text: str, tone: Tone) -> None:
+        """Show another one."""
+        self.setText(MARKS[tone] + text)
+        self.setToolTip(text)
 
 
 def show_share(bar: QProgressBar, share: float | None, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,25 @@ from napari_segrefiner.cli.main import main
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.io.labels import write_labels
 from napari_segrefiner.metrics import iou
-from napari_segrefiner.plugin import compare
 from napari_segrefiner.plugin.compare import (
+    Compared,
+    Request,
+    compare,
+    read_layers,
+    summary,
+)
+from napari_segrefiner.plugin.compare_dock import CompareDock
+from napari_segrefiner.plugin.compare_scores import (
     FELL,
     ROSE,
     SAME,
     colour_of,
     gain_layer,
-    objects_of,
-    read_layers,
-    summary,
-    table_lines,
     write_scores,
 )
+from napari_segrefiner.plugin.compare_table import table_lines
+from napari_segrefiner.plugin.layers import is_labels
+from napari_segrefiner.plugin.worker import Progress
 from tests.plugin.stage import SteppedRunner, squares
 
 
@@ -47,14 +54,21 @@ def layers(**more: Any) -> tuple[Labels, Labels, Labels]:
     )
 
 
-def compared(*refined: Labels) -> compare.Compared:
+def scored(request: Request) -> Compared:
+    """The comparison itself, the last of what is told of it."""
+    *_, last = compare(request, threading.Event())
+    assert isinstance(last, Compared)
+    return last
+
+
+def compared(*refined: Labels) -> Compared:
     truth, coarse, right = layers()
-    return compare.compare(read_layers(truth, coarse, refined or [right]))
+    return scored(read_layers(truth, coarse, refined or [right]))
 
 
 def test_objects_get_their_scores_and_what_they_gained() -> None:
     truth = squares()
-    rows = objects_of(compared(), "cells refined")
+    rows = compared().objects["cells refined"]
     before = iou(truth == 2, worse(truth) == 2)
     assert rows[2] == {
         "truth": 2,
@@ -63,14 +77,14 @@ def test_objects_get_their_scores_and_what_they_gained() -> None:
         "gain": pytest.approx(1 - before),
     }
     assert rows[9]["gain"] == pytest.approx(-iou(truth == 9, worse(truth) == 9))
-    assert objects_of(compared(), "coarse")[2]["iou"] == pytest.approx(before)
-    assert "gain" not in objects_of(compared(), "coarse")[2]
+    assert compared().objects["coarse"][2]["iou"] == pytest.approx(before)
+    assert "gain" not in compared().objects["coarse"][2]
 
 
 def test_scores_join_the_features_that_are_there() -> None:
     _, _, refined = layers()
     refined.features = pd.DataFrame({"index": [2, 7], "status": ["held", "kept"]})
-    assert write_scores(refined, objects_of(compared(), "cells refined"))
+    assert write_scores(refined, compared().objects["cells refined"])
     table = refined.features.set_index("index")
     assert list(table.index) == [2, 5, 7, 9]
     assert table.loc[2, "status"] == "held"
@@ -81,7 +95,7 @@ def test_scores_join_the_features_that_are_there() -> None:
 def test_a_table_that_is_not_one_of_labels_is_left_alone() -> None:
     _, _, refined = layers()
     refined.features = pd.DataFrame({"mine": [1, 2]})
-    assert not write_scores(refined, objects_of(compared(), "cells refined"))
+    assert not write_scores(refined, compared().objects["cells refined"])
     assert list(refined.features.columns) == ["mine"]
 
 
@@ -89,7 +103,7 @@ def test_what_is_painted_afterwards_does_not_count() -> None:
     truth, coarse, refined = layers()
     request = read_layers(truth, coarse, [refined])
     refined.data[:] = 0
-    rows = objects_of(compare.compare(request), "cells refined")
+    rows = scored(request).objects["cells refined"]
     assert rows[2]["iou"] == 1
 
 
@@ -98,10 +112,10 @@ def test_stacks_are_scored_plane_by_plane() -> None:
     coarse = truth.copy()
     coarse[2] = worse(truth[2])
     request = read_layers(Labels(truth, name="t"), Labels(coarse, name="c"), [])
-    found = compare.compare(request)
+    found = scored(request)
     assert [image.name for image in found.images] == ["t[0]", "t[2]"]
     half = (1 + iou(truth[2] == 5, coarse[2] == 5)) / 2
-    assert objects_of(found, "coarse")[5]["iou"] == pytest.approx(half)
+    assert found.objects["coarse"][5]["iou"] == pytest.approx(half)
     assert summary(found) == "6 true objects in 2 planes."
 
 
@@ -109,7 +123,7 @@ def test_what_the_totals_do_not_hold_is_told() -> None:
     truth, coarse, _ = layers()
     coarse.data[coarse.data == 5] = 0
     coarse.data[0, 0] = 77
-    text = summary(compare.compare(read_layers(truth, coarse, [])))
+    text = summary(scored(read_layers(truth, coarse, [])))
     assert text == (
         "3 true objects, 1 without a coarse one (counted as 0). "
         "Coarse labels without truth: 77."
@@ -124,12 +138,12 @@ def test_the_table_has_a_line_per_metric_and_marks_the_best() -> None:
     assert lines["Lost"].texts == ("", "33.3 %")
     truth, coarse, refined = layers()
     kept = Labels(coarse.data, name="s")
-    both = compare.compare(read_layers(truth, coarse, [refined, kept]))
+    both = scored(read_layers(truth, coarse, [refined, kept]))
     lost = next(line for line in table_lines(both) if line.title == "Lost")
     assert (lost.texts, lost.best) == (("", "33.3 %", "0.0 %"), {2})  # less is better
-    same = compare.compare(read_layers(truth, coarse, [kept]))
+    same = scored(read_layers(truth, coarse, [kept]))
     assert not any(line.best for line in table_lines(same))  # nobody wins
-    alone = compare.compare(read_layers(truth, coarse, []))
+    alone = scored(read_layers(truth, coarse, []))
     assert "Lost" not in {line.title for line in table_lines(alone)}
 
 
@@ -154,7 +168,7 @@ def test_a_truth_without_objects_is_refused() -> None:
     truth, coarse, _ = layers()
     truth.data[:] = 0
     with pytest.raises(InputError, match="holds no object"):
-        compare.compare(read_layers(truth, coarse, []))
+        scored(read_layers(truth, coarse, []))
 
 
 def test_a_layer_called_coarse_is_not_mistaken_for_the_coarse_one() -> None:
@@ -176,19 +190,12 @@ def test_the_layer_of_gains_lies_where_its_source_lies_and_is_not_to_be_refined(
     None
 ):
     _, _, refined = layers(scale=(2, 3), translate=(5, 7))
-    rows = objects_of(compared(), "cells refined")
+    rows = compared().objects["cells refined"]
     shown = gain_layer(refined, refined.data, rows)
     assert (list(shown.scale), list(shown.translate)) == ([2, 3], [5, 7])
     np.testing.assert_allclose(shown.get_color(2), colour_of(rows[2]["gain"]))
     assert shown.get_color(4)[3] == 0  # has no partner
-    assert not compare_dock().is_labels(shown)
-
-
-def compare_dock() -> Any:
-    """The module with Qt in it."""
-    from napari_segrefiner.plugin import compare_dock as module
-
-    return module
+    assert not is_labels(shown)
 
 
 @pytest.fixture
@@ -199,7 +206,7 @@ def opened(make_napari_viewer: Any) -> Any:
     refined.metadata["segrefiner"] = {"source": "cells"}
     picture = Image((squares() > 0) * np.uint8(200), name="picture")
     viewer.layers.extend([picture, truth, coarse, refined])
-    dock = compare_dock().CompareDock(viewer, runner=SteppedRunner(is_eager=True))
+    dock = CompareDock(viewer, runner=SteppedRunner(is_eager=True))
     viewer.window.add_dock_widget(dock)
     return viewer, dock
 
@@ -207,38 +214,38 @@ def opened(make_napari_viewer: Any) -> Any:
 @pytest.mark.gui
 def test_the_dock_guesses_who_is_who_and_keeps_pace(opened: Any) -> None:
     viewer, dock = opened
-    assert dock.truth_box.layer is viewer.layers["truth"]
-    assert dock.coarse_box.layer is viewer.layers["cells"]
-    assert dock.refined_list.layers == [viewer.layers["cells refined"]]
+    assert dock.form.truth_box.layer is viewer.layers["truth"]
+    assert dock.form.coarse_box.layer is viewer.layers["cells"]
+    assert dock.form.refined_list.layers == [viewer.layers["cells refined"]]
     more = viewer.add_labels(squares(), name="other")
-    assert dock.refined_list.layers == [viewer.layers["cells refined"]]
-    dock.refined_list.tick(more)
-    shown = [not dock.refined_list.isRowHidden(row) for row in range(4)]
+    assert dock.form.refined_list.layers == [viewer.layers["cells refined"]]
+    dock.form.refined_list.tick(more)
+    shown = [not dock.form.refined_list.isRowHidden(row) for row in range(4)]
     assert shown == [True, True, False, False]  # not the truth and the coarse labels
     viewer.layers.move(0, 2)
     viewer.layers["cells refined"].name = "best"
-    assert [one.name for one in dock.refined_list.layers] == ["best", "other"]
-    dock.coarse_box.choose(more)  # who is coarse is not refined as well
-    assert [one.name for one in dock.refined_list.layers] == ["best"]
+    assert [one.name for one in dock.form.refined_list.layers] == ["best", "other"]
+    dock.form.coarse_box.choose(more)  # who is coarse is not refined as well
+    assert [one.name for one in dock.form.refined_list.layers] == ["best"]
     viewer.layers.remove("best")
-    assert dock.refined_list.layers == []
+    assert dock.form.refined_list.layers == []
 
 
 @pytest.mark.gui
 def test_a_truth_that_comes_later_takes_its_box(make_napari_viewer: Any) -> None:
     viewer = make_napari_viewer()
-    dock = compare_dock().CompareDock(viewer, runner=SteppedRunner(is_eager=True))
+    dock = CompareDock(viewer, runner=SteppedRunner(is_eager=True))
     viewer.window.add_dock_widget(dock)
     truth, coarse, _ = layers()
     viewer.layers.append(coarse)
-    assert dock.truth_box.layer is dock.coarse_box.layer is coarse
+    assert dock.form.truth_box.layer is dock.form.coarse_box.layer is coarse
     viewer.layers.append(truth)
-    assert (dock.truth_box.layer, dock.coarse_box.layer) == (truth, coarse)
+    assert (dock.form.truth_box.layer, dock.form.coarse_box.layer) == (truth, coarse)
     # A choice is not guessed over.
-    dock.truth_box.choose(coarse)
-    dock.coarse_box.choose(truth)
+    dock.form.truth_box.choose(coarse)
+    dock.form.coarse_box.choose(truth)
     viewer.add_labels(squares(), name="ground truth")
-    assert (dock.truth_box.layer, dock.coarse_box.layer) == (coarse, truth)
+    assert (dock.form.truth_box.layer, dock.form.coarse_box.layer) == (coarse, truth)
 
 
 @pytest.mark.gui
@@ -258,7 +265,7 @@ def test_a_comparison_fills_table_features_and_colours(opened: Any) -> None:
     viewer.layers.selection.active = viewer.layers["cells"]
     dock.compare_button.click()
     assert dock.message_label.text() == "✓ 3 true objects."
-    lines = dock.table_text().splitlines()
+    lines = dock.table.text().splitlines()
     assert lines[0].split("\t") == ["", "coarse", "cells refined"]
     assert lines[1].split("\t")[::2] == ["IoU", "0.667"]
     assert dock.table.item(0, 1).font().bold()
@@ -333,9 +340,118 @@ def test_the_dock_works_in_a_thread_and_may_be_closed_meanwhile(
     )[1]
     dock.compare()
     assert not dock.compare_button.isEnabled()
+    assert dock.stop_button.isEnabled()
     qtbot.waitUntil(lambda: not dock.is_running, timeout=10_000)
     assert dock.compared is not None
     dock.compare()
     viewer.window.remove_dock_widget("all")
     assert QThreadPool.globalInstance().waitForDone(5000)
     qtbot.wait(20)
+
+
+def stacks() -> tuple[Labels, Labels]:
+    """Truth and coarse labels of three planes."""
+    truth = np.stack([squares()] * 3)
+    coarse = np.stack([worse(plane) for plane in truth])
+    return Labels(truth, name="truth"), Labels(coarse, name="cells")
+
+
+def test_every_plane_is_told_and_after_a_stop_no_further_one_is_scored() -> None:
+    truth, coarse = stacks()
+    request = read_layers(truth, coarse, [])
+    told = [e.share for e in compare(request, threading.Event()) if type(e) is Progress]
+    assert told == [1 / 3, 2 / 3, 1]
+    cancelled = threading.Event()
+    events = compare(request, cancelled)
+    next(events)
+    cancelled.set()
+    assert list(events) == []
+
+
+@pytest.fixture
+def stepped(make_napari_viewer: Any) -> Any:
+    """A viewer with stacks, the dock, and its work, done step by step."""
+    viewer = make_napari_viewer()
+    viewer.layers.extend(stacks())
+    runner = SteppedRunner()
+    dock = CompareDock(viewer, runner=runner)
+    viewer.window.add_dock_widget(dock)
+    return viewer, dock, runner
+
+
+@pytest.mark.gui
+def test_a_comparison_shows_how_far_it_is_and_can_be_stopped(stepped: Any) -> None:
+    viewer, dock, runner = stepped
+    assert not dock.stop_button.isEnabled()
+    dock.compare_button.click()
+    assert not dock.progress_bar.isHidden()
+    runner.works[-1].step()
+    assert dock.progress_bar.value() == 333
+    dock.stop_button.click()
+    runner.works[-1].finish()
+    assert dock.message_label.text() == "⚠ Stopped; all is as it was."
+    assert dock.compared is None
+    assert dock.progress_bar.isHidden()
+    assert dock.compare_button.isEnabled()
+    assert not dock.json_button.isEnabled()
+    assert len(viewer.layers["cells"].features.columns) == 0
+
+
+@pytest.mark.gui
+def test_files_are_made_by_the_worker_and_not_after_a_stop(
+    stepped: Any, tmp_path: Path
+) -> None:
+    _, dock, runner = stepped
+    dock.compare()
+    runner.works[-1].finish()
+    page, scores = tmp_path / "report.html", tmp_path / "scores.json"
+    dock.save_page(str(page))
+    assert not page.exists()  # so far nothing was asked of the worker
+    assert dock.message_label.text() == "Writing report.html…"
+    assert not dock.page_button.isEnabled()
+    dock.compare()  # one thing at a time
+    assert len(runner.works) == 2
+    runner.works[-1].finish()
+    assert page.exists()
+    assert dock.page_button.isEnabled()
+    dock.save_json(str(scores))
+    dock.stop_button.click()
+    runner.works[-1].finish()
+    assert not scores.exists()
+    assert "Stopped" in dock.message_label.text()
+    assert dock.compared is not None
+
+
+@pytest.mark.gui
+def test_no_layer_takes_the_place_of_a_deleted_one(stepped: Any) -> None:
+    viewer, dock, runner = stepped
+    other = viewer.add_labels(np.stack([squares()] * 3), name="other")
+    dock.compare()
+    viewer.layers.remove("truth")
+    assert dock.form.truth_box.layer is None
+    assert dock.form.truth_box.currentIndex() == -1
+    runner.works[-1].finish()  # it has its own copy
+    assert dock.message_label.text() == (
+        "⚠ 9 true objects in 3 planes. 'truth' was deleted; choose another layer in "
+        "its place."
+    )
+    viewer.layers.remove("cells")
+    assert dock.form.coarse_box.layer is None
+    assert dock.message_label.text().startswith("⚠ 'cells' was deleted")
+    dock.compare()
+    assert dock.message_label.text().startswith("⚠ Choose the layer of the truth")
+    dock.form.truth_box.choose(other)
+    viewer.add_labels(squares(), name="yet another")
+    assert dock.form.coarse_box.layer is None
+    viewer.layers.clear()
+    viewer.layers.extend(stacks())  # a new start, so there are guesses again
+    assert dock.form.truth_box.layer is viewer.layers["truth"]
+    assert dock.form.coarse_box.layer is viewer.layers["cells"]
+
+
+@pytest.mark.gui
+def test_a_dock_that_is_taken_out_stops_its_work(stepped: Any) -> None:
+    viewer, dock, runner = stepped
+    dock.compare()
+    viewer.window.remove_dock_widget(dock)
+    assert runner.works[-1].cancelled.is_set()

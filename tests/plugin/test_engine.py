@@ -140,6 +140,23 @@ def test_the_dock_refines_with_the_package(
 
 
 @pytest.mark.gui
+def test_the_dock_tells_of_an_image_without_values(
+    make_dock: Any, packaged: PackagedEngine, qtbot: Any
+) -> None:
+    from qtpy.QtCore import Qt
+
+    image, _, coarse = scene()
+    viewer, dock = make_dock(engine=packaged, settings=Settings(None))
+    viewer.add_image(np.full(image.shape, np.nan), name="dark", contrast_limits=(0, 1))
+    viewer.add_labels(coarse, name="disks")
+    qtbot.mouseClick(dock.refine_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not dock.controller.is_running, timeout=20_000)
+    assert "NaN or infinite everywhere" in dock.message_label.text()
+    assert "disks refined" not in viewer.layers
+    np.testing.assert_array_equal(viewer.layers["disks"].data, coarse)
+
+
+@pytest.mark.gui
 @pytest.mark.parametrize("mode", ["objects", "auto"])
 def test_large_objects_are_refined_as_the_package_does_it(
     make_dock: Any, packaged: PackagedEngine, qtbot: Any, mode: Any
