@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from napari_segrefiner.core.events import ObjectReport
+    from napari_segrefiner.core.events import Event, ObjectReport
     from napari_segrefiner.io.stacks import Plane
     from napari_segrefiner.models.checkpoint import Model
 
@@ -125,11 +125,12 @@ def _refine_planes(
             chosen = dataclasses.replace(
                 options, ids=present, channel_axis=plane.channel_axis
             )
-            for event in Refiner(model, chosen).steps(
+            events = Refiner(model, chosen).steps(
                 plane.image,
                 plane.labels,
                 pinned=None if pinned is None else pinned[plane.index],
-            ):
+            )
+            for event in _naming(plane, events):
                 if isinstance(event, StepDone | BatchDone):
                     bar.update(done + event.progress - bar.n)
                 elif isinstance(event, RunDone):
@@ -144,6 +145,17 @@ def _refine_planes(
                         },
                     )
             bar.update(done + 1 - bar.n)
+
+
+def _naming(plane: Plane, events: Iterator[Event]) -> Iterator[Event]:
+    """Pass events on; what is wrong with a plane of a stack is told with its number."""
+    try:
+        yield from events
+    except InputError as error:
+        if not plane.index:
+            raise
+        message = f"Plane {', '.join(map(str, plane.index))}: {error}"
+        raise InputError(message) from error
 
 
 def _read_pinned(

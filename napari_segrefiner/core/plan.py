@@ -13,6 +13,7 @@ from napari_segrefiner.core.cuts import Cut
 from napari_segrefiner.core.objects import LabelledObject, choose
 from napari_segrefiner.core.parts import split_class, split_object
 from napari_segrefiner.core.resampling import mask_on_grid, pins_on_grid, to_grid
+from napari_segrefiner.errors import InputError
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.coarse import Coarse
@@ -149,6 +150,8 @@ def make_plan(
 
     Raises
     ------
+    InputError
+        If there are objects to refine, but nothing to see in the picture.
     OptionError
         If there is no object with one of the ids.
     """
@@ -157,6 +160,13 @@ def make_plan(
         for k, (part, crop, own) in enumerate(_parts(target, coarse, rule, labels_are)):
             job = Job(part, crop, len(jobs), mode_of(crop), own, k * STREAMS_OF_A_PART)
             jobs.append(job)
+    if jobs and not picture.has_values:
+        message = (
+            "The image is NaN or infinite everywhere; finite values are expected. "
+            "Choose another image or channel, or clear the labels of a plane that was "
+            "not recorded."
+        )
+        raise InputError(message)
     jobs.sort(key=lambda job: (job.crop.grid, job.rank))
     return Plan(picture, coarse, tuple(jobs), pinned)
 

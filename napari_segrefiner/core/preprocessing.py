@@ -67,6 +67,15 @@ class Picture:
         """Planes that :meth:`read` gives: 1 for grey, else 3."""
         return 3 if len(self.channels) in (2, 3) else 1
 
+    @property
+    def has_values(self) -> bool:
+        """Whether one of the channels holds a finite number; a few rows are enough."""
+        return any(
+            np.isfinite(row).any()
+            for channel in self.channels
+            for row in self._plane(channel)
+        )
+
     def read(self, box: Box) -> npt.NDArray[np.float32]:
         """The pixels of a box inside the image, (1 or 3, h, w) float32 in [0, 1].
 

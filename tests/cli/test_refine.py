@@ -128,6 +128,22 @@ def test_stacks_go_plane_by_plane_with_their_ids(files, model):
     assert (refined[2] == 9).sum() > (labels[2] == 9).sum()
 
 
+def test_a_plane_that_was_not_recorded_is_told_unless_it_has_no_labels(
+    files, model, capsys
+):
+    image = np.stack([tifffile.imread(files / "image.tif").astype(np.float32)] * 2)
+    labels = np.stack([tifffile.imread(files / "labels.tif")] * 2)
+    image[1] = np.nan
+    np.save(files / "stack_im.npy", image)
+    np.save(files / "stack.npy", labels)
+    assert refine(files, model, image="stack_im.npy", labels="stack.npy") == 2
+    assert "Plane 1: The image is NaN" in capsys.readouterr().err
+    assert not (files / "out.tif").exists()
+    labels[1] = 0
+    np.save(files / "stack.npy", labels)
+    assert refine(files, model, image="stack_im.npy", labels="stack.npy") == 0
+
+
 def test_an_existing_output_is_kept_unless_overwritten(files, model, capsys):
     (files / "out.tif").write_bytes(b"mine")
     assert refine(files, model) == 2
@@ -149,6 +165,7 @@ def make_bad_files(folder):
     (folder / "text.png").write_text("no picture")
     np.save(folder / "object.npy", np.array([{"a": 1}], object), allow_pickle=True)
     np.save(folder / "float.npy", np.zeros((60, 70)))
+    np.save(folder / "nan.npy", np.full((60, 70), np.nan))
     np.save(folder / "negative.npy", np.full((60, 70), -1, np.int32))
     np.save(folder / "small.npy", np.ones((5, 5), np.uint8))
     Image.new("L", (70, 60)).save(folder / "labels.jpg")
@@ -162,6 +179,7 @@ def make_bad_files(folder):
         ({"image": "cut.tif"}, "cut.tif"),
         ({"image": "text.png"}, "text.png"),
         ({"image": "object.npy"}, "object"),
+        ({"image": "nan.npy"}, "NaN or infinite everywhere"),
         ({"labels": "missing.tif"}, "missing.tif"),
         ({"labels": "object.npy"}, "object"),
         ({"labels": "float.npy"}, "float64"),

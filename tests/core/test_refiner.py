@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from napari_segrefiner.core.events import BatchDone, RunDone, RunStarted, StepDone
 from napari_segrefiner.core.keywords import OptionKeywords
+from napari_segrefiner.core.masks import refine_masks
 from napari_segrefiner.core.refiner import Refiner, refine
 from napari_segrefiner.core.report import overlap
 from napari_segrefiner.errors import DeviceError, InputError, ModelError, OptionError
@@ -564,6 +565,37 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(
     arguments = {"image": image, "labels": labels, "model": ORACLE, **change}
     with pytest.raises(error, match=words):
         refine(**arguments)
+
+
+BLANK = {
+    "NaN": np.full((60, 70), np.nan, np.float32),
+    "infinite": np.full((60, 70), np.inf),
+    "NaN and infinite": np.tile([np.nan, np.inf, -np.inf], (60, 24))[:, :70],
+    "NaN in all channels": np.full((60, 70, 3), np.nan),
+}
+
+
+@pytest.mark.parametrize("kind", BLANK)
+def test_an_image_without_a_finite_value_is_refused_if_there_are_objects(
+    kind: str,
+) -> None:
+    labels = disk((60, 70), 30, 30, 12)
+    with pytest.raises(InputError, match=r"everywhere.*clear the label"):
+        refine(BLANK[kind], labels, model=ORACLE)
+    with pytest.raises(InputError, match="NaN or infinite everywhere"):
+        refine_masks(BLANK[kind], labels[None], model=ORACLE)
+    result = refine(BLANK[kind], labels * 0, model=ORACLE)
+    assert result.report == ()
+
+
+def test_some_finite_values_in_a_channel_that_is_looked_at_are_enough() -> None:
+    labels = disk((60, 70), 30, 30, 12)
+    image = np.full((60, 70, 2), np.nan)
+    image[59, 69, 1] = 4
+    assert refine(image, labels, model=ORACLE).report[0].status == "unchanged"
+    assert refine(image, labels, model=ORACLE, channels=(1,)).report
+    with pytest.raises(InputError, match="everywhere"):
+        refine(image, labels, model=ORACLE, channels=(0,))
 
 
 @pytest.mark.slow
