@@ -185,6 +185,10 @@ def _run_effort(arguments: argparse.Namespace) -> int:
             del truths[name]
             left_out.append(LeftOut(name, "It is a stack; only planes are drawn."))
     chosen = choose_objects(truths, arguments.limit, "effort")
+    if not chosen:
+        _complain(left_out)
+        msg = f"{arguments.truth} holds no plane with objects; name true labels."
+        raise InputError(msg)
 
     from napari_segrefiner.core.refiner import refine
     from napari_segrefiner.models.catalogue import load_model
@@ -205,10 +209,13 @@ def _run_effort(arguments: argparse.Namespace) -> int:
                 )
             except InputError as error:
                 left_out.append(LeftOut(name, str(error)))
-    _complain(left_out)
     if not drawings:
-        msg = f"{arguments.truth} holds no plane with objects; name true labels."
+        last = left_out[-1]
+        msg = (
+            f"No image in {arguments.images} could be used. {last.name}: {last.reason}"
+        )
         raise InputError(msg)
+    _complain(left_out)
     effort = summarise(drawings)
     print(f"Model {model.name} {model.sha256[:12]}")
     print(format_effort(effort))

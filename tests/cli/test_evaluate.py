@@ -249,3 +249,29 @@ def test_nothing_to_score_is_an_error(folders, capsys):
         write_labels(folders / "coarse" / f"{stem}.tif", picture(0)[:9], True)
     assert evaluate(folders) == 2
     assert "No picture could be scored" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said", "not_said"),
+    [
+        ("images", "No image in", "holds no plane"),
+        ("truth", "holds no plane with objects", "No image"),
+    ],
+)
+def test_effort_tells_whether_images_or_objects_are_missing(
+    folders, capsys, spoilt, said, not_said
+):
+    (folders / "images").mkdir()
+    for stem in "ab":
+        image, truth = (folders / part / f"{stem}.png" for part in ("images", "truth"))
+        write_labels(image, picture(0))
+        if spoilt == "images":
+            image.write_bytes(b"no picture")
+        else:
+            write_labels(truth, 0 * picture(0), overwrite=True)
+    words = ["--truth", folders / "truth", "--images", folders / "images", "--effort"]
+    assert main(["evaluate", *map(str, words)]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert not_said not in told
+    assert ("b.png" in told) == (spoilt == "images")
