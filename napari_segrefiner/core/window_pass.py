@@ -168,7 +168,7 @@ class WindowPass:
         while done < len(windows):
             chosen = windows[done : done + size]
             try:
-                batch = self._show(picture, draft, chosen, first_stream + done)
+                batch = self.show(picture, draft, chosen, first_stream + done)
                 if batch.windows:
                     for event in self._refine_batch(job.target.id, draft, batch, blend):
                         share = len(chosen) * (event.step + 1) / event.n_steps
@@ -186,7 +186,7 @@ class WindowPass:
             free_memory(self._process.device)
         blend.finish()
 
-    def _show(
+    def show(
         self,
         picture: Picture,
         draft: Draft,
@@ -196,6 +196,14 @@ class WindowPass:
         """Bring windows to their grids; those without any boundary on it are left out.
 
         They would be no question to the network.
+
+        Parameters
+        ----------
+        picture : Picture
+        draft : Draft
+        windows : sequence of Crop
+        first_stream : int
+            Of the noise of the first one; each of them has the next, shown or not.
         """
         grid = self._rule.grid
         parts = [draft.part(window.inside) for window in windows]

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import cProfile
+import inspect
 import pstats
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from napari_segrefiner.core.blend import Blend
+from napari_segrefiner.core.coarse import CoarseLabels
+from napari_segrefiner.core.denoiser import Denoiser
+from napari_segrefiner.core.draft import make_draft
+from napari_segrefiner.core.plan import Plan
+from napari_segrefiner.core.refiner import Refiner
+from napari_segrefiner.core.settle import Settlement
+from napari_segrefiner.core.window_pass import WindowPass
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-    from napari_segrefiner.core.refiner import Refiner
     from napari_segrefiner.models.checkpoint import Model
 
-#: Stages of a run: the functions of the core, as file and name, that make them up.
-STAGES: dict[str, tuple[tuple[str, str], ...]] = {
-    "plan": (("refiner.py", "plan"), ("coarse.py", "__init__")),
-    "crop": (("plan.py", "show"), ("window_pass.py", "_show")),
-    "network": (("denoiser.py", "__call__"),),
-    "paste": (
-        ("draft.py", "make_draft"),
-        ("blend.py", "add"),
-        ("blend.py", "finish"),
-    ),
-    "compose": (("settle.py", "settle"), ("settle.py", "finish")),
+#: Stages of a run: the functions that make them up, none of which calls another.
+STAGES: dict[str, tuple[Callable[..., Any], ...]] = {
+    "plan": (CoarseLabels.__init__, Refiner.plan),
+    "crop": (Plan.show, WindowPass.show),
+    "network": (Denoiser.__call__,),
+    "paste": (make_draft, Blend.add, Blend.finish),
+    "compose": (Settlement.settle, Settlement.finish),
 }
 #: Sides of the matrices that the machine's peak is measured with, and how often.
 PEAK_SIDE, PEAK_SIDE_CPU, PEAK_REPEATS = 8192, 1024, 10
@@ -56,22 +60,23 @@ def profile(
         pass
     profiler.disable()
     seconds = time.perf_counter() - start
-    spent = dict(_cumulative(profiler))
+    stats: dict[Any, Any] = pstats.Stats(profiler).stats  # type: ignore[attr-defined]
     shares = {
-        stage: sum(spent.get(part, 0.0) for part in parts) / seconds
+        stage: sum(_seconds_in(part, stats) for part in parts) / seconds
         for stage, parts in STAGES.items()
     }
     shares["other"] = max(0.0, 1 - sum(shares.values()))
     return Stages(shares, seconds)
 
 
-def _cumulative(profiler: cProfile.Profile) -> Iterator[tuple[tuple[str, str], float]]:
-    """Seconds in every function of the core, what it calls included."""
-    stats: dict[Any, Any] = pstats.Stats(profiler).stats  # type: ignore[attr-defined]
-    for (file, _, name), (_, _, _, cumulative, _) in stats.items():
-        path = Path(file)
-        if path.parent.name == "core":
-            yield (path.name, name), cumulative
+def _seconds_in(function: Callable[..., Any], stats: dict[Any, Any]) -> float:
+    """Seconds in a function, what it calls included; 0 if it was not called."""
+    code = inspect.unwrap(function).__code__
+    place = (code.co_filename, code.co_firstlineno, code.co_name)
+    if place not in stats:
+        return 0.0
+    _, _, _, cumulative, _ = stats[place]
+    return float(cumulative)
 
 
 def network_flops(model: Model, side: int) -> int:
@@ -96,7 +101,7 @@ def matrix_peak(device: torch.device, precision: str) -> float:
 
     is_cuda = device.type == "cuda"
     side = PEAK_SIDE if is_cuda else PEAK_SIDE_CPU
-    kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    kind = getattr(torch, precision)
     a = torch.ones(side, side, device=device, dtype=kind)
     best = float("inf")
     for _ in range(PEAK_REPEATS):
