@@ -170,11 +170,13 @@ def whole(name: str) -> None:
     studio.viewer.add_image(image, name="retina")
     studio.viewer.add_labels(coarse.astype(np.uint8), name="eye")
     layers["eye"].opacity = 0.3
-    studio.dock.mode_box.setCurrentIndex(studio.dock.mode_box.findData("whole"))
-    studio.dock.windows_box.setChecked(True)
+    studio.dock.form.mode_box.setCurrentIndex(
+        studio.dock.form.mode_box.findData("whole")
+    )
+    studio.dock.form.windows_box.setChecked(True)
     # The guard would keep this outline: the picture is to show the windows at work.
-    studio.dock.option_form.widgets["doubt"].setValue(1.0)
-    studio.dock.option_form.widgets["steps"].setValue(6)
+    studio.dock.form.option_form.widgets["doubt"].setValue(1.0)
+    studio.dock.form.option_form.widgets["steps"].setValue(6)
     studio.pump(0.5)
     studio.viewer.reset_view()
     studio.pump(0.5)

@@ -62,8 +62,8 @@ def open_dock(viewer: Viewer | None, layer: Labels | None) -> SegRefinerDock:
     wrapper.show()
     wrapper.raise_()
     if layer is not None:
-        dock.labels_box.choose(layer)
-        if dock.labels_box.layer != layer and dock.controller.operand() != layer:
+        dock.form.labels_box.choose(layer)
+        if dock.form.labels_box.layer != layer and dock.controller.operand() != layer:
             message = f"'{layer.name}' is no Labels layer of this viewer; add it first."
             raise InputError(message)
     return dock

@@ -8,24 +8,21 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_segrefiner.core.events import outcome, passes_text
 from napari_segrefiner.errors import SegRefinerError
 from napari_segrefiner.plugin import messages
-from napari_segrefiner.plugin.edits import write_undoable
 from napari_segrefiner.plugin.engine import Engine
-from napari_segrefiner.plugin.findings import count, count_modes, finding, merge
 from napari_segrefiner.plugin.frames import Frame, History
 from napari_segrefiner.plugin.layers import is_labels, is_listed, unwrap
 from napari_segrefiner.plugin.loader import Loader
-from napari_segrefiner.plugin.marks import Marks, Part
-from napari_segrefiner.plugin.planes import array_shape
+from napari_segrefiner.plugin.marks import Marks
 from napari_segrefiner.plugin.preview import Preview
-from napari_segrefiner.plugin.results import Results, write_features, write_record
-from napari_segrefiner.plugin.review import Review, Told
+from napari_segrefiner.plugin.results import Results
+from napari_segrefiner.plugin.review import Review
 from napari_segrefiner.plugin.run import Run, plan_others, plan_run
+from napari_segrefiner.plugin.run_writer import RunWriter
 from napari_segrefiner.plugin.stroke import StrokeWatch
 from napari_segrefiner.plugin.teacher import Teacher
-from napari_segrefiner.plugin.view import Choices, Tone, View
+from napari_segrefiner.plugin.view import Choices, Job, Tone, View
 from napari_segrefiner.plugin.windows_layer import WindowsLayer
 from napari_segrefiner.plugin.worker import (
     Failed,
@@ -73,6 +70,7 @@ class Controller:
         # Not a bound method of the view: it would keep the widget alive.
         self.marks = Marks(viewer, lambda: self._view.count_soon())
         self.review = Review(viewer, self.results, self.marks)
+        self._writer = RunWriter(viewer, self.results, self.review, self.marks)
         self.loader = Loader(view, engine, runner, lambda: self.is_running)
         self.teacher = Teacher(view, engine, runner, self.marks, self._on_taught)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -82,7 +80,14 @@ class Controller:
     @property
     def is_running(self) -> bool:
         """Whether a run is at work, or a model learns."""
-        return self._run is not None or self.teacher.is_teaching
+        return self.job is not None
+
+    @property
+    def job(self) -> Job | None:
+        """What is at work."""
+        if self._run is not None:
+            return "objects" if self._run.label is None else "object"
+        return "learning" if self.teacher.is_teaching else None
 
     def warm(self) -> None:
         """Load the chosen model in the background."""
@@ -95,14 +100,14 @@ class Controller:
     def refine(self) -> None:
         """Refine all objects of the chosen labels."""
         if self.is_running:
-            self._view.show_message(messages.BUSY, "notice")
+            self._say_busy()
             return
         self._start(self._view.read().labels, None)
 
     def refine_others(self) -> None:
         """Refine the objects of all results that are neither accepted nor edited."""
         if self.is_running:
-            self._view.show_message(messages.BUSY, "notice")
+            self._say_busy()
             return
         layers = [
             layer
@@ -118,7 +123,7 @@ class Controller:
     def learn(self) -> None:
         """Teach the chosen model what was corrected."""
         if self.is_running:
-            self._view.show_message(messages.BUSY, "notice")
+            self._say_busy()
             return
         choices = self._view.read()
         self.teacher.start(choices.model, choices.options)
@@ -147,7 +152,7 @@ class Controller:
         if not self.is_running:
             self._start(layer, label)
         elif self._run is None or self._run.label is None:
-            self._view.show_message(messages.BUSY, "notice")
+            self._say_busy()
         elif label != self._run.label and (layer, label) not in self._waiting:
             self._waiting.append((layer, label))
 
@@ -185,7 +190,7 @@ class Controller:
 
     def _restore(self, layer: Labels | None, label: int | None) -> None:
         if self._run is not None:
-            self._view.show_message(messages.BUSY, "notice")
+            self._say_busy()
             return
         self._view.show_message(*self.review.restore(layer, label))
 
@@ -197,6 +202,9 @@ class Controller:
         sentence = self.review.show_source(self.operand())
         if sentence:
             self._view.show_message(sentence, "notice")
+
+    def _say_busy(self) -> None:
+        self._view.show_message(messages.busy(self.job), "notice")
 
     def tick(self) -> None:
         """Called some ten times a second while a run is at work."""
@@ -267,7 +275,7 @@ class Controller:
         self.history.clear()
         self.preview.begin(run.source)
         self.windows.begin(run.source if choices.show_windows else None)
-        self._view.show_running(True)
+        self._view.show_job(self.job)
         self._view.show_progress(None, "")
         self._view.show_message(run.text, "busy")
         run.handle = self._runner.start(
@@ -318,10 +326,10 @@ class Controller:
         else:
             self.preview.hide()
         try:
-            text, tone = self._write(run)
+            text, tone = self._writer.write(run)
         except SegRefinerError as error:
             text, tone = str(error), "notice"
-        self._view.show_running(False)
+        self._view.show_job(None)
         self._view.show_review(self.review.has_results)
         self._view.show_message(text, tone)
         if self._waiting:
@@ -340,97 +348,6 @@ class Controller:
             choices, lambda: plan_others(self._viewer, self.marks, choices, layer)
         )
 
-    def _write(self, run: Run) -> tuple[str, Tone]:
-        """Write the finished planes; returns the sentence to show and its tone."""
-        if run.is_void or not run.done:
-            is_stopped = messages.STOPPED if run.is_stopped else ""
-            return run.failed or is_stopped or messages.NO_LABELS, "notice"
-        if array_shape(run.destination or run.source) != run.shape:
-            return messages.RESHAPED, "notice"
-        findings = merge(
-            finding(done.plane, report) for done in run.done for report in done.report
-        )
-        if all(f.status == "skipped" for f in findings.values()):
-            return outcome(count(findings)), "notice"
-        before: Told = {}
-        parts = self._parts(run)
-        if run.destination is None:
-            layer, written = self.results.make(run.source, run.edits)
-            edits = []  # nothing that could be undone
-        else:
-            layer = run.destination
-            before = self.review.told(layer, findings)
-            edits = run.edits
-            if run.request.others is not None:
-                edits = [
-                    edit.sparing(
-                        run.request.others[edit.plane] - (part.labels or set())
-                    )
-                    for edit, part in zip(edits, parts, strict=True)
-                ]
-            written = write_undoable(layer, edits)
-        write_record(layer, run.image.name, run.request.image.channel, run.done)
-        mode = run.request.options.mode
-        write_features(layer, findings.values(), has_modes=mode != "objects")
-        self.review.add(layer, findings)
-        if run.destination is not None:
-            self.review.note(layer, edits, before)
-        self.marks.note(layer, edits, parts, run.image, run.request.image.channel)
-        self._bring_forward(run, layer)
-        if run.failed:
-            return run.failed, "notice"
-        if run.is_stopped and run.share < 1:
-            n_planes = len(run.request.planes)
-            return messages.stopped_at(len(run.done), n_planes), "notice"
-        n_left = run.n_pixels - written
-        n_windows = sum(item.n_windows for item in findings.values())
-        modes = count_modes(findings) if mode == "auto" else None
-        passes = passes_text(modes, n_windows)
-        if run.label is None:
-            n_planes = len(run.request.planes)
-            counts = count(findings)
-            return messages.finished(counts, n_planes, passes, n_left), "done"
-        one = findings[run.label]
-        sentence = messages.one_finished(
-            one.label, one.status, one.change, passes, n_left
-        )
-        return sentence, "done"
-
-    def _parts(self, run: Run) -> list[Part]:
-        """What is going to be written, plane by plane.
-
-        Without others that were accepted or edited during the run.
-        """
-        request = run.request
-        if request.others is None or run.destination is None:
-            return [
-                Part(done.plane, request.chosen(done.plane), done.coarse)
-                for done in run.done
-            ]
-        now = self.marks.standings(run.destination)
-        return [
-            Part(
-                done.plane,
-                request.others[done.plane] & now[done.plane].others
-                if done.plane in now
-                else frozenset(),
-            )
-            for done in run.done
-        ]
-
-    def _bring_forward(self, run: Run, layer: Labels) -> None:
-        """Show the result instead of its source, unless the user is elsewhere now."""
-        if layer is run.source:
-            return
-        selection = self._viewer.layers.selection
-        layer.visible = True
-        mode = run.source.mode
-        if run.source.visible:
-            run.source.visible = False
-        if selection.active in (run.source, run.image, layer, None):
-            selection.active = layer
-            layer.mode = mode
-
     def _on_removed(self, event: Any) -> None:
         """A layer was deleted."""
         layer = event.value
@@ -448,7 +365,7 @@ class Controller:
         """A model has learnt: its name, empty if there is none, and what to say."""
         if self._is_closed:
             return
-        self._view.show_running(False)
+        self._view.show_job(None)
         self._view.show_message(text, tone)
         if name:
             self.loader.introduce(name, text, tone)

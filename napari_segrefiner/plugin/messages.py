@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from napari_segrefiner.core.events import outcome
+from napari_segrefiner.plugin.view import Job
 
 READY = "Ready."
 LOADING = "Loading the model…"
 STOPPING = "Stopping…"
 STOPPED = "Stopped; nothing was changed."
-BUSY = "A run is at work; wait for it or press Stop."
 NO_IMAGE = "There is no image; open one, then refine."
 NO_LABELS = "There are no labels; add a Labels layer and paint or load coarse masks."
 NO_OBJECT = "There is no object under the cursor; point at one, then press R."
@@ -30,6 +30,12 @@ NO_ACCEPT = (
 NO_OTHERS = (
     "There are no other objects: all are accepted or edited, or none is refined."
 )
+
+
+def busy(job: Job | None) -> str:
+    """Why something has to wait."""
+    what = "A model is learning" if job == "learning" else "A run is at work"
+    return f"{what}; wait for it or press Stop."
 
 
 def finished(counts: Mapping[str, int], n_planes: int, passes: str, n_left: int) -> str:

@@ -64,7 +64,7 @@ class Teacher:
             self._view.show_message(text, "notice")
             return
         self.is_teaching, self._outcome = True, None
-        self._view.show_running(True)
+        self._view.show_job("learning")
         self._view.show_progress(None, "")
         self._view.show_message(messages.learning(n_objects), "busy")
         self._handle = self._runner.start(

@@ -10,12 +10,13 @@ from napari_segrefiner.errors import InputError, SegRefinerError
 from napari_segrefiner.plugin import training_messages as messages
 from napari_segrefiner.plugin.settings import Settings
 from napari_segrefiner.plugin.training_data import LayerPair, write_pairs
+from napari_segrefiner.plugin.training_folder import LAST_RUN, RunLook, look_at
 from napari_segrefiner.plugin.training_history import History
 from napari_segrefiner.plugin.training_process import (
     TrainingProcess,
     training_command,
 )
-from napari_segrefiner.plugin.training_view import RunLook, TrainView
+from napari_segrefiner.plugin.training_view import TrainView
 from napari_segrefiner.plugin.worker import Failed, Runner
 from napari_segrefiner.train_options import TrainOptions, known
 from napari_segrefiner.training.event_lines import LineEvent, Noted
@@ -29,8 +30,6 @@ from napari_segrefiner.training.events import (
 from napari_segrefiner.training.examples import EXAMPLES, read_examples
 from napari_segrefiner.training.run_state import RunFolder
 
-#: Name of the setting that remembers the last run folder.
-LAST_RUN = "training_run"
 #: Options that a run goes on with, of those that may change; the others it knows.
 KEPT = ("workers", "threads", "device", "checkpoint_minutes")
 
@@ -97,7 +96,7 @@ class TrainingController:
             [] if folder is None else read_examples(folder / EXAMPLES)
         )
         self._view.show_notes(())
-        self._view.show_message(*_offer(look))
+        self._view.show_message(*messages.offer(look))
 
     def start(self) -> None:
         """Begin a training in the chosen folder, or go on with the one in it."""
@@ -272,45 +271,3 @@ class TrainingController:
             case _:
                 text = messages.failed(process.code, process.complaint, can_resume)
                 self._view.show_message(text, "notice")
-
-
-def look_at(folder: Path) -> RunLook:
-    """What a run folder holds; torch is not needed.
-
-    Raises
-    ------
-    InputError
-        If it is a file, cannot be read, or holds a damaged run.
-    """
-    run = RunFolder(folder)
-    try:
-        is_file = folder.exists() and not folder.is_dir()
-        has_state, is_used = run.has_state, run.is_used
-    except (OSError, ValueError) as error:
-        message = f"{folder} cannot be read ({error}); name another folder for the run."
-        raise InputError(message) from error
-    if is_file:
-        message = f"{folder} is a file; name a folder for the run."
-        raise InputError(message)
-    if not has_state:
-        return RunLook(folder, "free", is_begun=is_used)
-    counters = run.read_counters()
-    return RunLook(
-        folder,
-        "finished" if counters.is_finished else "unfinished",
-        is_begun=True,
-        iteration=counters.iteration,
-        iterations=counters.iterations,
-        config=run.read_config(),
-    )
-
-
-def _offer(look: RunLook | None) -> tuple[str, Any]:
-    """The sentence on a run folder, with its tone."""
-    if look is None or look.state == "free":
-        return messages.READY, "busy"
-    if look.state == "finished":
-        return messages.finished(look.folder, look.iteration), "done"
-    data = look.config.data if look.config is not None else ""
-    text = messages.unfinished(look.folder, look.iteration, look.iterations, data)
-    return text, "notice"

@@ -8,26 +8,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import (
-    QLabel,
-    QProgressBar,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtWidgets import QProgressBar, QVBoxLayout
 
 from napari_segrefiner.plugin.controls import Fold
-from napari_segrefiner.plugin.dock import MARKS, SegRefinerDock
+from napari_segrefiner.plugin.dock import SegRefinerDock
 from napari_segrefiner.plugin.settings import Settings
 from napari_segrefiner.plugin.training_controller import Launch, TrainingController
+from napari_segrefiner.plugin.training_folder import RunLook
 from napari_segrefiner.plugin.training_form import TrainingForm
 from napari_segrefiner.plugin.training_history import History
 from napari_segrefiner.plugin.training_live import Live
 from napari_segrefiner.plugin.training_process import TrainingProcess
-from napari_segrefiner.plugin.training_view import RunLook, TrainChoices
+from napari_segrefiner.plugin.training_view import TrainChoices
 from napari_segrefiner.plugin.view import Tone
 from napari_segrefiner.plugin.widgets import (
+    Docked,
     Scroll,
+    Sentence,
     quiet_button,
     show_share,
     side_by_side,
@@ -47,7 +45,7 @@ STOP_TIP = "Stop after a checkpoint: the best model is kept, and Resume goes on.
 STOP_NOW_TIP = "End the process at once; what came after its last checkpoint is lost."
 
 
-class TrainingDock(QWidget):
+class TrainingDock(Docked):
     """Train a model on a folder or on open layers.
 
     Parameters
@@ -87,12 +85,12 @@ class TrainingDock(QWidget):
         self.live = Live()
         self._make_controls()
         self._lay_out()
-        self._is_docked = False
         self.tick_timer = QTimer(self)
         self.tick_timer.setInterval(TICK_MS)
         self.tick_timer.timeout.connect(self.controller.tick)
         self.start_button.clicked.connect(self.controller.start)
         self.stop_button.clicked.connect(self.controller.stop)
+        self.left.connect(self.controller.leave)
         self.form.run_changed.connect(self.controller.look)
         self.form.failed.connect(partial(self.show_message, tone="notice"))
         self.show_running(False)
@@ -153,7 +151,7 @@ class TrainingDock(QWidget):
 
     def show_message(self, text: str, tone: Tone) -> None:
         """Show one sentence."""
-        self.message_label.setText(MARKS[tone] + text)
+        self.message_label.say(text, tone)
 
     def show_history(self, history: History) -> None:
         """Show curves and table."""
@@ -186,11 +184,7 @@ class TrainingDock(QWidget):
         self.progress_bar = QProgressBar()
         self.progress_bar.setTextVisible(True)
         self.progress_bar.setToolTip("Iterations done, and the time that is left.")
-        self.message_label = QLabel()
-        self.message_label.setWordWrap(True)
-        self.message_label.setTextInteractionFlags(
-            Qt.TextInteractionFlag.TextSelectableByMouse
-        )
+        self.message_label = Sentence()
 
     def _lay_out(self) -> None:
         self.choices = Fold("Settings", self.form)
@@ -217,17 +211,6 @@ class TrainingDock(QWidget):
         super().changeEvent(event)
         if event.type() == QEvent.Type.StyleChange and self.isVisible():
             QTimer.singleShot(0, self.form.align)
-
-    # ---- coming and going
-
-    def event(self, event: QEvent) -> bool:
-        """Notice when napari takes the widget out of its dock; no closeEvent tells."""
-        if event.type() == QEvent.Type.ParentChange:
-            is_docked = self.parent() is not None
-            if self._is_docked and not is_docked:
-                self.controller.leave()
-            self._is_docked = is_docked
-        return bool(super().event(event))
 
 
 def _release(controller: TrainingController, boxes: tuple[Any, ...]) -> None:

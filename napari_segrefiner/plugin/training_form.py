@@ -29,10 +29,14 @@ from napari_segrefiner.plugin.layer_box import LayerBox
 from napari_segrefiner.plugin.layers import is_image, is_labels, sounds_true
 from napari_segrefiner.plugin.model_box import ModelBox
 from napari_segrefiner.plugin.settings import Settings
-from napari_segrefiner.plugin.training_controller import LAST_RUN, look_at
 from napari_segrefiner.plugin.training_data import LayerPair, pair_of
+from napari_segrefiner.plugin.training_folder import (
+    LAST_RUN,
+    RunLook,
+    is_unfinished,
+)
 from napari_segrefiner.plugin.training_pairs import PairList
-from napari_segrefiner.plugin.training_view import RunLook, TrainChoices
+from napari_segrefiner.plugin.training_view import TrainChoices
 from napari_segrefiner.plugin.widgets import (
     PathField,
     choose,
@@ -87,7 +91,7 @@ class TrainingForm(QWidget):
         self._on_preset()
         self._on_labels()
         last = settings.get(LAST_RUN, "")
-        if last and _is_unfinished(Path(last)):
+        if last and is_unfinished(Path(last)):
             self.run_field.set_path(last)
         else:
             self.propose()
@@ -139,7 +143,9 @@ class TrainingForm(QWidget):
             "A folder with images/ and labels/, or images and labels open in napari."
         )
         self.folder_field = PathField(
-            "folder with images/ and labels/", "The folder with the data"
+            "folder with images/ and labels/",
+            "The folder with the data, or its annotation file",
+            ("Annotation file", "Annotations of COCO or LVIS (*.json);;All files (*)"),
         )
         self.folder_field.line.setToolTip(
             "One set (images/ and labels/, perhaps coarse/), several of them, images\n"
@@ -328,11 +334,3 @@ class TrainingForm(QWidget):
             return "" if path is None else path.stem
         image = self.image_box.layer
         return "" if image is None else str(image.name)
-
-
-def _is_unfinished(folder: Path) -> bool:
-    """Whether a remembered run can go on; a damaged one is nothing to offer."""
-    try:
-        return look_at(folder).state == "unfinished"
-    except SegRefinerError:
-        return False

@@ -9,6 +9,8 @@ from pathlib import Path
 from napari_segrefiner.options import specs
 from napari_segrefiner.plugin.controls import title
 from napari_segrefiner.plugin.messages import time_left
+from napari_segrefiner.plugin.training_folder import RunLook
+from napari_segrefiner.plugin.view import Tone
 from napari_segrefiner.train_options import TrainOptions
 from napari_segrefiner.training.events import (
     Progress,
@@ -62,6 +64,17 @@ def validated(event: Validated) -> str:
         f"Iteration {event.iteration:,}: IoU {mean.coarse:.3f} before, "
         f"{mean.refined:.3f} after refinement{kept}."
     )
+
+
+def offer(look: RunLook | None) -> tuple[str, Tone]:
+    """The sentence on a run folder, with its tone."""
+    if look is None or look.state == "free":
+        return READY, "busy"
+    if look.state == "finished":
+        return finished(look.folder, look.iteration), "done"
+    data = look.config.data if look.config is not None else ""
+    text = unfinished(look.folder, look.iteration, look.iterations, data)
+    return text, "notice"
 
 
 def progress(event: Progress, minutes: float) -> tuple[float | None, str]:

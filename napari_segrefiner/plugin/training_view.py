@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from napari_segrefiner.plugin.training_data import LayerPair
+from napari_segrefiner.plugin.training_folder import RunLook
 from napari_segrefiner.plugin.training_history import History
 from napari_segrefiner.plugin.view import Tone
 from napari_segrefiner.train_options import TrainOptions
 from napari_segrefiner.training.examples import Example
-from napari_segrefiner.training.run_state import RunConfig
-
-State = Literal["free", "unfinished", "finished"]
 
 
 @dataclass(frozen=True)
@@ -24,22 +22,6 @@ class TrainChoices:
     data: Path | None
     pairs: tuple[LayerPair, ...] | None
     options: TrainOptions
-
-
-@dataclass(frozen=True)
-class RunLook:
-    """What a run folder holds.
-
-    ``free``: no checkpoint, so a training can start there; ``is_begun`` tells that one
-    has failed before its first. ``config`` is known where there is a checkpoint.
-    """
-
-    folder: Path
-    state: State
-    is_begun: bool = False
-    iteration: int = 0
-    iterations: int = 0
-    config: RunConfig | None = None
 
 
 class TrainView(Protocol):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Target = Literal["new layer", "into this layer"]
 #: ``busy`` work goes on, ``done`` it went well, ``notice`` the user should read it.
 Tone = Literal["busy", "done", "notice"]
+#: What is at work: a run on one object or on many, or a model learns.
+Job = Literal["object", "objects", "learning"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class View(Protocol):
     def read(self) -> Choices:
         """The choices at this moment."""
 
-    def show_running(self, is_running: bool) -> None:
-        """Switch between ready and at work; at work, tick the controller."""
+    def show_job(self, job: Job | None) -> None:
+        """Switch between ready (None) and at work; at work, tick the controller."""
 
     def show_progress(self, share: float | None, text: str) -> None:
         """Show the share that is done, None if it cannot be told, with a short text."""

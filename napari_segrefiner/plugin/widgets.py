@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QMenu,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -68,11 +69,22 @@ class Scroll(QScrollArea):
 
 
 class PathField(QWidget):
-    """A path to type or to choose; ``changed`` is emitted for every other text."""
+    """A path to type or to choose; ``changed`` is emitted for every other text.
+
+    Parameters
+    ----------
+    placeholder : str
+    question : str
+        Title of the dialog that asks for a folder.
+    file : tuple of str, optional
+        Where a file will do as well: what it is called, and the filter of its dialog.
+    """
 
     changed = Signal()
 
-    def __init__(self, placeholder: str, question: str) -> None:
+    def __init__(
+        self, placeholder: str, question: str, file: tuple[str, str] | None = None
+    ) -> None:
         super().__init__()
         self._question = question
         self.line = QLineEdit()
@@ -80,7 +92,15 @@ class PathField(QWidget):
         self.line.textChanged.connect(self.changed)
         self.button = quiet_button("…", question)
         self.button.setFixedWidth(30)
-        self.button.clicked.connect(self._ask)
+        if file is None:
+            self.button.clicked.connect(self._ask_folder)
+        else:
+            self._file, self._filter = file
+            self.menu = QMenu(self)
+            self.menu.addAction("Folder…").triggered.connect(self._ask_folder)
+            self.menu.addAction(f"{self._file}…").triggered.connect(self._ask_file)
+            # Not its own menu: Qt would draw an arrow over the dots.
+            self.button.clicked.connect(self._show_menu)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -97,9 +117,19 @@ class PathField(QWidget):
         """Choose."""
         self.line.setText(str(path))
 
-    def _ask(self) -> None:
+    def _show_menu(self) -> None:
+        self.menu.popup(self.button.mapToGlobal(self.button.rect().bottomLeft()))
+
+    def _ask_folder(self) -> None:
         found = QFileDialog.getExistingDirectory(
             self, self._question, self.line.text().strip()
+        )
+        if found:
+            self.set_path(found)
+
+    def _ask_file(self) -> None:
+        found, _ = QFileDialog.getOpenFileName(
+            self, self._file, self.line.text().strip(), self._filter
         )
         if found:
             self.set_path(found)

@@ -226,7 +226,7 @@ def test_stop_at_any_step_changes_nothing(stage: Stage, n_events: int) -> None:
     assert stage.labels.visible
     assert (stage.message, stage.tone) == (messages.STOPPED, "notice")
     assert not stage.controller.is_running
-    stage.view.show_running.assert_called_with(False)
+    stage.view.show_job.assert_called_with(None)
     stage.run()
     np.testing.assert_array_equal(stage.result.data, expected(before))
 
@@ -336,9 +336,9 @@ def test_a_second_press_during_a_run_starts_nothing(stage: Stage) -> None:
     stage.controller.refine()
     for press in (stage.controller.refine, stage.controller.restore_object):
         press()
-        assert stage.message == messages.BUSY
+        assert stage.message == messages.busy("objects")
     stage.controller.refine_object(stage.labels, 5)
-    assert stage.message == messages.BUSY
+    assert stage.message == messages.busy("objects")
     assert len(stage.runner.works) == 1
 
 

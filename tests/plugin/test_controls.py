@@ -142,7 +142,7 @@ def test_the_wheel_changes_nothing_in_passing(qtbot: Any) -> None:
 
 
 def test_all_fields_but_those_with_a_place_of_their_own_are_offered() -> None:
-    from napari_segrefiner.plugin.dock import ELSEWHERE
+    from napari_segrefiner.plugin.refine_form import ELSEWHERE
 
     names = {field.name for field in dataclasses.fields(RefineOptions)}
     assert names >= ELSEWHERE

@@ -84,7 +84,7 @@ def test_preview_runs_and_goes(make_dock: Any, engine: FakeEngine, qtbot: Any) -
         return [layer for layer in viewer.layers if is_preview(layer)]
 
     qtbot.waitUntil(lambda: bool(shown()) and 2 in shown()[0].data, timeout=5000)
-    assert dock.labels_box.layer is unwrap(viewer.layers["cells"])
+    assert dock.form.labels_box.layer is unwrap(viewer.layers["cells"])
     assert not dock.refine_button.isEnabled()
     assert dock.stop_button.isEnabled()
     engine.gate.release(100)
@@ -153,7 +153,7 @@ def test_selected_label_then_undo(make_dock: Any, qtbot: Any) -> None:
     np.testing.assert_array_equal(result.data, expected(coarse, (5, 9)))
     result.undo()
     np.testing.assert_array_equal(result.data, expected(coarse, (5,)))
-    assert dock.labels_box.layer is unwrap(labels)
+    assert dock.form.labels_box.layer is unwrap(labels)
 
 
 def test_keys_do_what_their_buttons_say(make_dock: Any, qtbot: Any) -> None:
@@ -223,24 +223,24 @@ def test_source_button_works_as_long_as_it_is_held(make_dock: Any, qtbot: Any) -
 
 def test_boxes_follow_the_viewer(make_dock: Any) -> None:
     viewer, dock = make_dock()
-    assert dock.labels_box.layer is None
-    assert dock.labels_box.currentIndex() == -1
+    assert dock.form.labels_box.layer is None
+    assert dock.form.labels_box.currentIndex() == -1
     image, labels = add_squares(viewer)
     small = viewer.add_labels(np.ones((7, 9), int), name="small")
-    assert dock.labels_box.layer is unwrap(small)
+    assert dock.form.labels_box.layer is unwrap(small)
     viewer.layers.selection.active = labels
-    assert dock.labels_box.layer is unwrap(labels)
+    assert dock.form.labels_box.layer is unwrap(labels)
     viewer.layers.selection.active = image
-    assert dock.labels_box.layer is unwrap(labels)
+    assert dock.form.labels_box.layer is unwrap(labels)
     labels.name = "nuclei"
-    assert dock.labels_box.currentText() == "nuclei"
+    assert dock.form.labels_box.currentText() == "nuclei"
     other = viewer.add_image(np.ones((7, 9)), name="other")
-    assert dock.image_box.layer is unwrap(image)
+    assert dock.form.image_box.layer is unwrap(image)
     viewer.layers.selection.active = small
-    assert dock.image_box.layer is unwrap(other)
+    assert dock.form.image_box.layer is unwrap(other)
     viewer.layers.remove(small)
-    assert dock.labels_box.layer is unwrap(labels)
-    assert dock.image_box.layer is unwrap(image)
+    assert dock.form.labels_box.layer is unwrap(labels)
+    assert dock.form.image_box.layer is unwrap(image)
 
 
 def test_channel_and_plane_boxes_appear_when_needed(
@@ -248,30 +248,30 @@ def test_channel_and_plane_boxes_appear_when_needed(
 ) -> None:
     viewer, dock = make_dock()
     add_squares(viewer)
-    assert dock.channel_box.isHidden()
-    assert dock.planes_box.isHidden()
+    assert dock.form.channel_box.isHidden()
+    assert dock.form.planes_box.isHidden()
     data = np.random.default_rng(0).random((6, *squares().shape))
     viewer.add_image(data, name="six")
     viewer.dims.set_current_step(0, 4)
-    dock.image_box.choose(viewer.layers["six"])
-    assert not dock.channel_box.isHidden()
-    assert dock.channel_box.currentText() == "displayed channel"
+    dock.form.image_box.choose(viewer.layers["six"])
+    assert not dock.form.channel_box.isHidden()
+    assert dock.form.channel_box.currentText() == "displayed channel"
     press(dock, dock.refine_button, qtbot)
     np.testing.assert_array_equal(engine.calls[0][2], data[4])
     viewer.layers.clear()
     stack = np.stack([squares()] * 3)
     viewer.add_image(stack.astype(np.uint8))
     labels = viewer.add_labels(stack, name="stack")
-    assert dock.channel_box.isHidden()
-    assert not dock.planes_box.isHidden()
-    dock.planes_box.setCurrentIndex(1)
-    assert dock.planes_box.currentText() == f"all 3 along {axis_name(viewer)}"
+    assert dock.form.channel_box.isHidden()
+    assert not dock.form.planes_box.isHidden()
+    dock.form.planes_box.setCurrentIndex(1)
+    assert dock.form.planes_box.currentText() == f"all 3 along {axis_name(viewer)}"
     press(dock, dock.refine_button, qtbot)
     np.testing.assert_array_equal(
         viewer.layers["stack refined"].data, np.stack([expected(squares())] * 3)
     )
     viewer.dims.ndisplay = 3
-    assert dock.planes_box.isHidden()
+    assert dock.form.planes_box.isHidden()
     viewer.layers.selection.active = labels
     press(dock, dock.refine_button, qtbot)
     assert "2D display" in message(dock)
@@ -283,8 +283,8 @@ def test_write_target_is_remembered(
     viewer, dock = make_dock()
     _, labels = add_squares(viewer)
     before = labels.data.copy()
-    dock.target_box.setCurrentIndex(1)
-    dock.device_box.setCurrentIndex(1)
+    dock.form.target_box.setCurrentIndex(1)
+    dock.form.device_box.setCurrentIndex(1)
     press(dock, dock.refine_button, qtbot)
     assert len(viewer.layers) == 2
     np.testing.assert_array_equal(labels.data, expected(before))
@@ -302,19 +302,19 @@ def test_advanced_options_are_folded_and_reach_the_engine(
     viewer, dock = make_dock()
     add_squares(viewer)
     qtbot.waitUntil(lambda: engine.n_warmed == 1 and message(dock) == "✓ Ready.")
-    assert not dock.advanced.is_open
-    qtbot.mouseClick(dock.advanced.button, Qt.MouseButton.LeftButton)
-    assert dock.advanced.is_open
-    steps = dock.option_form.widgets["steps"]
+    assert not dock.form.advanced.is_open
+    qtbot.mouseClick(dock.form.advanced.button, Qt.MouseButton.LeftButton)
+    assert dock.form.advanced.is_open
+    steps = dock.form.option_form.widgets["steps"]
     assert steps.text() == f"from model ({STEPS})"
     steps.setValue(1)
-    dock.option_form.widgets["seed"].setValue(11)
+    dock.form.option_form.widgets["seed"].setValue(11)
     press(dock, dock.refine_button, qtbot)
     options = engine.calls[0][1]
     assert (options.steps, options.seed, options.padding) == (1, 11, None)
-    qtbot.mouseClick(dock.reset_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(dock.form.reset_button, Qt.MouseButton.LeftButton)
     assert dock.read().options.steps is None
-    dock.option_form.widgets["preset"].setCurrentIndex(1)
+    dock.form.option_form.widgets["preset"].setCurrentIndex(1)
     qtbot.waitUntil(lambda: engine.n_warmed == 2)  # other values behind "from model"
 
 
@@ -324,8 +324,8 @@ def test_mode_and_windows_are_chosen_and_remembered(
     viewer, dock = make_dock()
     add_squares(viewer)
     assert dock.read().options.mode == "objects"
-    dock.mode_box.setCurrentIndex(dock.mode_box.findData("auto"))
-    dock.windows_box.setChecked(True)
+    dock.form.mode_box.setCurrentIndex(dock.form.mode_box.findData("auto"))
+    dock.form.windows_box.setChecked(True)
     press(dock, dock.refine_button, qtbot)
     assert engine.calls[0][1].mode == "auto"
     assert "auto took 1 as a whole, 2 in crops; 6 windows" in message(dock)
@@ -346,8 +346,8 @@ def test_cancelling_the_file_dialog_changes_nothing(
     monkeypatch.setattr(
         model_box.QFileDialog, "getOpenFileName", lambda *args: ("", "")
     )
-    dock.model_box.setCurrentIndex(dock.model_box.count() - 1)
-    assert dock.read().model == dock.model_box.currentText() == "default"
+    dock.form.model_box.setCurrentIndex(dock.form.model_box.count() - 1)
+    assert dock.read().model == dock.form.model_box.currentText() == "default"
     assert engine.n_warmed == 1
 
 
@@ -369,7 +369,7 @@ def test_everything_has_a_tooltip_and_fits_its_text(make_dock: Any, qtbot: Any) 
 
     viewer, dock = make_dock(is_shown=True)
     add_squares(viewer)
-    dock.advanced.set_open(True)
+    dock.form.advanced.set_open(True)
     qtbot.wait(50)
     found = [
         w

@@ -19,7 +19,7 @@ from napari_segrefiner.plugin.engine import Learnt, Lesson, PackagedEngine
 from napari_segrefiner.plugin.keys import KEYS
 from napari_segrefiner.plugin.settings import Settings
 from tests.plugin.fake_engine import STEPS, FakeEngine, expected
-from tests.plugin.stage import Stage
+from tests.plugin.stage import Stage, SteppedRunner
 
 pytestmark = pytest.mark.gui
 
@@ -110,10 +110,10 @@ def test_the_new_model_is_chosen_and_refines_the_others(
 
     def select(name: str) -> None:
         offered.append(name)
-        dock.model_box._model = name
-        dock.model_box.chosen.emit()
+        dock.form.model_box._model = name
+        dock.form.model_box.chosen.emit()
 
-    monkeypatch.setattr(dock.model_box, "select", select)
+    monkeypatch.setattr(dock.form.model_box, "select", select)
     accept(viewer, result, 1, 2, 3, 4, 5)
     before = result.data.copy()
     engine.gate = threading.Semaphore(1)
@@ -158,7 +158,7 @@ def test_stop_ends_the_learning_within_a_step_and_loses_nothing(
     until_idle(dock, qtbot)
     assert engine.n_closed == 1
     assert message(dock) == "⚠ " + messages.NOT_LEARNT
-    assert dock.model_box.model == "default"
+    assert dock.form.model_box.model == "default"
     np.testing.assert_array_equal(result.data, before)
     engine.gate.release(100)
     press(dock.learn_button, qtbot)
@@ -194,7 +194,7 @@ def test_a_model_that_is_no_better_is_refused_in_one_sentence(stage: Stage) -> N
         "notice",
     )
     stage.view.show_model.assert_not_called()
-    stage.view.show_running.assert_called_with(False)
+    stage.view.show_job.assert_called_with(None)
 
 
 @pytest.mark.parametrize("error", [ModelError("No memory."), RuntimeError("cuda")])
@@ -239,7 +239,7 @@ def test_meanwhile_nothing_is_refined_but_all_else_goes_on(stage: Stage) -> None
         lambda: stage.controller.refine_object(stage.result, 6),
     ):
         start()
-        assert stage.message == messages.BUSY
+        assert stage.message == messages.busy("learning")
     assert len(stage.runner.works) == n_works
     stage.result.selected_label = 6
     stage.controller.accept_object()
@@ -259,7 +259,7 @@ def test_during_a_run_nothing_is_learnt(stage: Stage) -> None:
     teach(stage)
     stage.controller.refine_object(stage.result, 7)
     stage.controller.learn()
-    assert stage.message == messages.BUSY
+    assert stage.message == messages.busy("object")
     stage.work.finish()
     assert not stage.engine.lessons
 
@@ -393,8 +393,43 @@ def test_the_dock_teaches_the_default_model(
     assert "each held back once: IoU" in message(dock)
     is_kept = "is kept" in message(dock)
     assert is_kept != ("stays as it was" in message(dock))
-    assert dock.model_box.model == ("default-corrected" if is_kept else "default")
+    assert dock.form.model_box.model == ("default-corrected" if is_kept else "default")
     press(dock.others_button, qtbot)
     qtbot.waitUntil(lambda: not dock.controller.is_running, timeout=60_000)
     for label, mask in wanted.items():
         np.testing.assert_array_equal(result.data == label, mask)
+
+
+def test_buttons_that_have_to_wait_say_why(make_dock: Any) -> None:
+    runner = SteppedRunner()
+    viewer, dock = make_dock(runner=runner)
+    labels = many()
+    viewer.add_image((labels > 0) * np.uint8(200), name="picture")
+    viewer.add_labels(labels, name="cells")
+    starters = (dock.refine_button, dock.selected_button, dock.learn_button)
+
+    def waiting() -> list[bool]:
+        """Which of them wait; those that do say the same, the others nothing of it."""
+        reason = messages.busy(dock.controller.job)
+        for one in starters:
+            assert (reason in one.toolTip()) != one.isEnabled()
+        return [not one.isEnabled() for one in starters]
+
+    dock.refine_button.click()
+    assert waiting() == [True, True, True]
+    runner.works[-1].finish()
+    assert waiting() == [False, False, False]
+    result = viewer.layers["cells refined"]
+    for label in range(1, 6):
+        result.selected_label = label
+        dock.accept_button.click()
+    result.selected_label = 7
+    dock.selected_button.click()
+    assert waiting() == [True, False, True]  # another object waits for its turn
+    runner.works[-1].finish()
+    dock.learn_button.click()
+    assert dock.controller.job == "learning"
+    assert waiting() == [True, True, True]
+    assert "A model is learning" in dock.selected_button.toolTip()
+    runner.works[-1].finish()
+    assert waiting() == [False, False, False]

@@ -43,7 +43,7 @@ def give(dock: Any, path: Path, monkeypatch: Any) -> None:
     """Choose "Add model…" and a file in the dialog."""
     dialog = model_box.QFileDialog
     monkeypatch.setattr(dialog, "getOpenFileName", lambda *args: (str(path), ""))
-    dock.model_box.setCurrentIndex(dock.model_box.findText(model_box.ADD))
+    dock.form.model_box.setCurrentIndex(dock.form.model_box.findText(model_box.ADD))
 
 
 def names(box: Any) -> list[str]:
@@ -64,10 +64,10 @@ def test_an_added_model_is_chosen_warmed_and_remembered(
     engine.added = Added("mine", ("Its checksum is new.",))
     give(dock, tmp_path / "file.pth", monkeypatch)
     qtbot.waitUntil(lambda: "checksum is new" in dock.message_label.text())
-    assert dock.read().model == dock.model_box.currentText() == "mine"
+    assert dock.read().model == dock.form.model_box.currentText() == "mine"
     assert engine.n_warmed == 2
     for part in ("Grows.", "Not for &lt;thin&gt; things.", "BSD-3-Clause"):
-        assert part in dock.model_box.toolTip()
+        assert part in dock.form.model_box.toolTip()
     _, again = make_dock(viewer, settings=Settings(tmp_path / "dock.json"))
     assert again.read().model == "mine"
     qtbot.waitUntil(lambda: engine.n_warmed == 3)
@@ -89,7 +89,7 @@ def test_the_box_follows_what_is_installed(
     make_dock: Any, qtbot: Any, engine: FakeEngine, folder: Path
 ) -> None:
     _, dock = make_dock()
-    box = dock.model_box
+    box = dock.form.model_box
     assert names(box) == ["default"]
     install(folder, "mine")
     box.showPopup()
@@ -133,7 +133,7 @@ def test_published_models_are_shown_with_the_way_to_get_them(
 ) -> None:
     _, dock = make_dock()
     qtbot.waitUntil(lambda: engine.n_warmed == 1)
-    box = dock.model_box
+    box = dock.form.model_box
     index = box.findText("segrefiner-lr (not installed)")
     assert not box.view().model().item(index).isEnabled()
     told = box.itemData(index, Qt.ItemDataRole.ToolTipRole)
@@ -153,8 +153,8 @@ def test_a_damaged_card_is_told_in_the_tooltip(
     (folder / "mine.json").write_text("{")
     _, dock = make_dock()
     qtbot.waitUntil(lambda: engine.n_warmed == 1)
-    dock.model_box.select("mine")
-    assert "cannot be read" in dock.model_box.toolTip()
+    dock.form.model_box.select("mine")
+    assert "cannot be read" in dock.form.model_box.toolTip()
     qtbot.waitUntil(lambda: engine.n_warmed == 2)
 
 

@@ -57,10 +57,10 @@ def by_command(files: Path, options: dict[str, Any]) -> np.ndarray[Any, Any]:
 
 def choose(dock: Any, options: dict[str, Any]) -> None:
     """Set options in the dock."""
-    dock.mode_box.setCurrentIndex(dock.mode_box.findData(options["mode"]))
+    dock.form.mode_box.setCurrentIndex(dock.form.mode_box.findData(options["mode"]))
     for spec in specs(RefineOptions):
         if spec.name in options and spec.name != "mode":
-            write(spec, dock.option_form.widgets[spec.name], options[spec.name])
+            write(spec, dock.form.option_form.widgets[spec.name], options[spec.name])
 
 
 def test_an_imported_file_gives_the_same_masks_in_the_dock_and_by_command(
@@ -82,9 +82,9 @@ def test_an_imported_file_gives_the_same_masks_in_the_dock_and_by_command(
     viewer.add_labels(coarse, name="mask")
     dialog = model_box.QFileDialog
     monkeypatch.setattr(dialog, "getOpenFileName", lambda *args: (str(checkpoint), ""))
-    dock.model_box.setCurrentIndex(dock.model_box.findText(model_box.ADD))
+    dock.form.model_box.setCurrentIndex(dock.form.model_box.findText(model_box.ADD))
     qtbot.waitUntil(lambda: dock.read().model == "segrefiner-lr", timeout=300_000)
-    dock.windows_box.setChecked(True)
+    dock.form.windows_box.setChecked(True)
     for mode, options in MODES.items():
         known = set(viewer.layers)
         viewer.layers.selection.active = viewer.layers["mask"]

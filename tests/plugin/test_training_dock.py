@@ -17,8 +17,8 @@ from qtpy.QtCore import Qt, QThreadPool
 from napari_segrefiner.models.catalogue import FOLDER_VARIABLE, entries
 from napari_segrefiner.plugin import training_messages as messages
 from napari_segrefiner.plugin.settings import Settings
-from napari_segrefiner.plugin.training_controller import look_at
 from napari_segrefiner.plugin.training_dock import TrainingDock
+from napari_segrefiner.plugin.training_folder import look_at
 from napari_segrefiner.plugin.training_process import TrainingProcess
 from napari_segrefiner.train_options import TRAIN_PRESETS
 from napari_segrefiner.training.run_state import RunFolder
@@ -336,6 +336,32 @@ def test_a_run_folder_is_proposed_and_follows_the_data(
     dock.form.run_field.set_path("/elsewhere/mine")
     choose_folder(dock, "/data/other")
     assert dock.folder() == Path("/elsewhere/mine")
+
+
+def test_data_may_be_a_folder_or_an_annotation_file(
+    make_training: Any, monkeypatch: Any
+) -> None:
+    _, dock = make_training()
+    field = dock.form.folder_field
+    names = [action.text() for action in field.menu.actions()]
+    assert names == ["Folder…", "Annotation file…"]
+    monkeypatch.setattr(
+        "napari_segrefiner.plugin.widgets.QFileDialog.getOpenFileName",
+        lambda *_: ("/data/my lvis.json", ""),
+    )
+    monkeypatch.setattr(
+        "napari_segrefiner.plugin.widgets.QFileDialog.getExistingDirectory",
+        lambda *_: "/data/cells",
+    )
+    field.menu.actions()[1].trigger()
+    assert field.path == Path("/data/my lvis.json")
+    assert dock.form.choices().data == field.path
+    assert dock.folder().name == "my-lvis"
+    field.menu.actions()[0].trigger()
+    assert field.path == Path("/data/cells")
+    # A run is always a folder.
+    dock.form.run_field.button.click()
+    assert dock.folder() == Path("/data/cells")
 
 
 def test_a_dock_that_is_gone_lets_the_training_save(

@@ -1,0 +1,154 @@
+"""A finished run into its layers: pixels, features, the record, and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from napari_segrefiner.core.events import outcome, passes_text
+from napari_segrefiner.plugin import messages
+from napari_segrefiner.plugin.edits import Edit, write_undoable
+from napari_segrefiner.plugin.findings import (
+    Finding,
+    count,
+    count_modes,
+    finding,
+    merge,
+)
+from napari_segrefiner.plugin.marks import Marks, Part
+from napari_segrefiner.plugin.planes import array_shape
+from napari_segrefiner.plugin.results import Results, write_features, write_record
+from napari_segrefiner.plugin.review import Review, Told
+from napari_segrefiner.plugin.run import Run
+from napari_segrefiner.plugin.view import Tone
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Labels
+
+
+class RunWriter:
+    """Writes what a run has found, and tells review and marks of it.
+
+    Parameters
+    ----------
+    viewer : napari viewer or ViewerModel
+    results : Results
+        Makes the result layers.
+    review : Review
+    marks : Marks
+    """
+
+    def __init__(
+        self, viewer: ViewerModel, results: Results, review: Review, marks: Marks
+    ) -> None:
+        self._viewer = viewer
+        self._results = results
+        self._review = review
+        self._marks = marks
+
+    def write(self, run: Run) -> tuple[str, Tone]:
+        """Write the finished planes; returns the sentence to show and its tone.
+
+        Raises
+        ------
+        SegRefinerError
+            If the layer cannot be written.
+        """
+        if run.is_void or not run.done:
+            is_stopped = messages.STOPPED if run.is_stopped else ""
+            return run.failed or is_stopped or messages.NO_LABELS, "notice"
+        if array_shape(run.destination or run.source) != run.shape:
+            return messages.RESHAPED, "notice"
+        findings = merge(
+            finding(done.plane, report) for done in run.done for report in done.report
+        )
+        if all(f.status == "skipped" for f in findings.values()):
+            return outcome(count(findings)), "notice"
+        before: Told = {}
+        parts = self._parts(run)
+        if run.destination is None:
+            layer, written = self._results.make(run.source, run.edits)
+            edits = []  # nothing that could be undone
+        else:
+            layer = run.destination
+            before = self._review.told(layer, findings)
+            edits = _sparing(run, parts)
+            written = write_undoable(layer, edits)
+        write_record(layer, run.image.name, run.request.image.channel, run.done)
+        mode = run.request.options.mode
+        write_features(layer, findings.values(), has_modes=mode != "objects")
+        self._review.add(layer, findings)
+        if run.destination is not None:
+            self._review.note(layer, edits, before)
+        self._marks.note(layer, edits, parts, run.image, run.request.image.channel)
+        self._bring_forward(run, layer)
+        return _sentence(run, findings, run.n_pixels - written)
+
+    def _parts(self, run: Run) -> list[Part]:
+        """What is going to be written, plane by plane.
+
+        Without others that were accepted or edited during the run.
+        """
+        request = run.request
+        if request.others is None or run.destination is None:
+            return [
+                Part(done.plane, request.chosen(done.plane), done.coarse)
+                for done in run.done
+            ]
+        now = self._marks.standings(run.destination)
+        return [
+            Part(
+                done.plane,
+                request.others[done.plane] & now[done.plane].others
+                if done.plane in now
+                else frozenset(),
+            )
+            for done in run.done
+        ]
+
+    def _bring_forward(self, run: Run, layer: Labels) -> None:
+        """Show the result instead of its source, unless the user is elsewhere now."""
+        if layer is run.source:
+            return
+        selection = self._viewer.layers.selection
+        layer.visible = True
+        mode = run.source.mode
+        if run.source.visible:
+            run.source.visible = False
+        if selection.active in (run.source, run.image, layer, None):
+            selection.active = layer
+            layer.mode = mode
+
+
+def _sparing(run: Run, parts: Sequence[Part]) -> list[Edit]:
+    """The edits without what is not to be written of others."""
+    others = run.request.others
+    if others is None:
+        return run.edits
+    return [
+        edit.sparing(others[edit.plane] - (part.labels or set()))
+        for edit, part in zip(run.edits, parts, strict=True)
+    ]
+
+
+def _sentence(
+    run: Run, findings: Mapping[int, Finding], n_left: int
+) -> tuple[str, Tone]:
+    """What has become of the objects; `n_left` pixels were painted meanwhile."""
+    if run.failed:
+        return run.failed, "notice"
+    if run.is_stopped and run.share < 1:
+        n_planes = len(run.request.planes)
+        return messages.stopped_at(len(run.done), n_planes), "notice"
+    mode = run.request.options.mode
+    n_windows = sum(item.n_windows for item in findings.values())
+    modes = count_modes(findings) if mode == "auto" else None
+    passes = passes_text(modes, n_windows)
+    if run.label is None:
+        n_planes = len(run.request.planes)
+        counts = count(findings)
+        return messages.finished(counts, n_planes, passes, n_left), "done"
+    one = findings[run.label]
+    sentence = messages.one_finished(one.label, one.status, one.change, passes, n_left)
+    return sentence, "done"
