@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 from torch import Tensor
 
+from napari_segrefiner.core import refiner, window_pass
 from napari_segrefiner.core.crops import CropRule
 from napari_segrefiner.core.cuts import Cut
 from napari_segrefiner.core.events import RunStarted, StepDone
+from napari_segrefiner.core.noise import SeededNoise
 from napari_segrefiner.core.parts import Split, split_class, split_object
 from napari_segrefiner.core.refiner import Refiner, refine
 from napari_segrefiner.core.report import Uncertainty, mean_uncertainty, overlap
@@ -103,6 +106,50 @@ def test_three_parts_of_which_two_are_near() -> None:
     check_split(split, mask)
     assert len(split.boxes) == 2
     assert split.numbers[40, 40] == split.numbers[40, 78] != split.numbers[270, 370]
+
+
+def mask_of(boxes: list[Box], shape: tuple[int, int]) -> Array:
+    mask = np.zeros(shape, bool)
+    for box in boxes:
+        mask[box.slices] = True
+    return mask
+
+
+def test_parts_that_have_joined_are_compared_with_all_others_again() -> None:
+    """Two parts are near each other; a third one reaches what holds both, not them."""
+    shape = (600, 600)
+    first, second = Box(60, 200, 72, 288), Box(130, 304, 189, 324)
+    third = Box(245, 33, 423, 211)
+    crop = RULE.plan(third, shape).inside
+    assert not crop.overlaps(first)
+    assert not crop.overlaps(second)
+    assert crop.overlaps(first.union(second))
+    assert not RULE.plan(first.union(second), shape).inside.overlaps(third)
+    mask = mask_of([first, second, third], shape)
+    assert split_object(mask, whole(mask), RULE, shape) is None
+    alone = mask_of([first, third], shape)
+    split = split_object(alone, whole(alone), RULE, shape)
+    assert split is not None
+    assert set(split.boxes) == {first, third}
+
+
+def test_no_part_reaches_into_the_crop_of_another() -> None:
+    rng = np.random.default_rng(0)
+    shape, n_splits = (600, 600), 0
+    for _ in range(60):
+        sides = rng.integers(6, 80, (int(rng.integers(3, 7)), 1))
+        corners = rng.integers(0, 520, (len(sides), 2))
+        boxes = [Box(*row) for row in np.hstack([corners, corners + sides]).tolist()]
+        mask = mask_of(boxes, shape)
+        split = split_object(mask, whole(mask), RULE, shape)
+        if split is None:
+            continue
+        check_split(split, mask)
+        crops = [RULE.plan(box, shape).inside for box in split.boxes]
+        for a, b in itertools.permutations(range(len(crops)), 2):
+            assert not crops[a].overlaps(split.boxes[b])
+        n_splits += 1
+    assert n_splits > 30
 
 
 PLACES = [(y, x) for y in range(30, 290, 60) for x in range(30, 390, 60)]
@@ -279,6 +326,30 @@ def test_noise_of_parts_differs() -> None:
     (first, second), (first_drawn, second_drawn) = seen
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first_drawn, second_drawn)
+
+
+@pytest.mark.parametrize("labels_are", ["objects", "classes"])
+def test_no_noise_of_an_object_is_drawn_twice(
+    labels_are: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Crops and windows of all its parts, in every round and batch."""
+    drawn: list[tuple[int, int]] = []
+
+    class Watched(SeededNoise):
+        def __init__(self, seed: int, ids: Any, side: int, streams: Any) -> None:
+            drawn.extend(zip(ids, streams, strict=True))
+            super().__init__(seed, ids, side, streams)
+
+    for module in (refiner, window_pass):
+        monkeypatch.setattr(module, "SeededNoise", Watched)
+    shape = (1300, 1300)
+    coarse = disk(shape, 200, 200, 160) | disk(shape, 1100, 1100, 160)
+    options: dict[str, Any] = {"labels_are": labels_are, "steps": 1, "batch_size": 7}
+    image = coarse * np.uint8(200)
+    (entry,) = refine(image, coarse, model=stub_model(oracle), **options).report
+    assert entry.n_windows > 80
+    assert len(drawn) == 2 + entry.n_windows
+    assert len(set(drawn)) == len(drawn)
 
 
 def test_noise_of_parts_does_not_depend_on_batches() -> None:
