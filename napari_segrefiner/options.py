@@ -181,7 +181,7 @@ Preset = Literal["default", "published"]
 Transition = Literal["marginal", "absorbing"]
 Last = Literal["soft", "sampled", "mean"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 ChannelAxis = Literal["auto", "none", "first", "last"]
 
 

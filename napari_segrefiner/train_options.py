@@ -298,7 +298,9 @@ class TrainOptions:
     threads: int = option(0, "Processor threads of the network; 0: all.", minimum=0)
     device: Device = option("auto", "auto takes cuda, then mps, then cpu.")
     precision: Precision | None = option(
-        None, "Arithmetic; auto measures what is faster."
+        None,
+        "Arithmetic; auto takes float32 or bfloat16, as measured. float16 is for GPUs "
+        "that lack bfloat16; its loss is scaled.",
     )
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_segrefiner.diffusion import Step
     from napari_segrefiner.options import Precision
 
-Arithmetic = Literal["float32", "bfloat16"]
+Arithmetic = Literal["float32", "bfloat16", "float16"]
 
 #: Crops on which both kinds of arithmetic are timed: some 0.2 s with the default model.
 TRIAL_SHAPE = (8, 4, 64, 64)
@@ -32,7 +32,7 @@ class Denoiser:
     network : callable
         A module is moved to the device and set to inference.
     device : torch.device
-    precision : {"float32", "bfloat16"}
+    precision : {"float32", "bfloat16", "float16"}
     flips : bool
         Whether the answer is the mean over four mirrorings.
     """
@@ -65,9 +65,18 @@ class Denoiser:
             return self._network(x, index).float()
 
     def _arithmetic(self) -> AbstractContextManager[object]:
-        if self._precision == "bfloat16":
-            return torch.autocast(self._device.type, torch.bfloat16)
+        if self._precision != "float32":
+            return autocast(self._device, self._precision)
         return _full_mantissas() if self._device.type == "cuda" else nullcontext()
+
+
+def autocast(
+    device: torch.device, precision: Arithmetic
+) -> AbstractContextManager[object]:
+    """Where a network's layers compute in `precision`, as far as they bear it."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, getattr(torch, precision))
 
 
 @contextmanager
@@ -114,7 +123,7 @@ def choose_precision(
 
     Parameters
     ----------
-    wanted : {"auto", "float32", "bfloat16"}
+    wanted : {"auto", "float32", "bfloat16", "float16"}
     network : callable
     device : torch.device
     is_exact : bool

@@ -76,7 +76,7 @@ class Process:
     Attributes
     ----------
     device : torch.device
-    precision : {"float32", "bfloat16"}
+    precision : {"float32", "bfloat16", "float16"}
 
     Raises
     ------

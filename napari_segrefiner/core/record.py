@@ -37,7 +37,7 @@ def make_record(
         For the channels and the intensity limits that were found, and how many crops
         are refined in which way.
     device : torch.device
-    precision : {"float32", "bfloat16"}
+    precision : {"float32", "bfloat16", "float16"}
         What "auto" came down to.
     has_given_noise : bool
         Whether the caller gave the noise, so that the seed says nothing.

@@ -124,7 +124,7 @@ class Refiner:
     options : RefineOptions
         Without None: what the preset and the card say is filled in.
     device : torch.device
-    precision : {"float32", "bfloat16"}
+    precision : {"float32", "bfloat16", "float16"}
 
     Raises
     ------

@@ -43,9 +43,9 @@ from napari_segrefiner.training.samples import SampleOptions, Samples
 from napari_segrefiner.training.validate import Windows, draw_windows, validate
 
 if TYPE_CHECKING:
+    from napari_segrefiner.core.denoiser import Arithmetic
     from napari_segrefiner.models.card import ModelCard
     from napari_segrefiner.options import Device
-    from napari_segrefiner.training.learner import Arithmetic
 
 _LOG = logging.getLogger(__name__)
 
@@ -254,7 +254,7 @@ class _Lesson:
                 warm_up=WARM_UP,
             )
             result = learner.learn(batches[iteration], iteration, rate)
-            if not result.is_finite:
+            if not result.is_sound:
                 message = (
                     "The loss is not a finite number any more; the model has learnt "
                     "nothing and stays as it was."

@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from napari_segrefiner.core.denoiser import autocast
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.train_options import known
 from napari_segrefiner.training.curves import draw_curves
@@ -30,6 +29,7 @@ from napari_segrefiner.training.validate import (
 )
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
 
     from napari_segrefiner.models.card import ModelCard
@@ -123,9 +123,7 @@ class Judge:
             return Validation((), {})
 
         def network(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-            with torch.autocast(
-                x.device.type, torch.bfloat16, enabled=learner.precision == "bfloat16"
-            ):
+            with autocast(x.device, learner.precision):
                 logits: torch.Tensor = learner.mean_network(x, index)
             return logits.float()
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from napari_segrefiner.core.denoiser import Arithmetic, autocast
 from napari_segrefiner.diffusion import KEEP_FINE, forward_sample
 from napari_segrefiner.training.batches import ALL_COARSE, Batch
 from napari_segrefiner.training.distributed import Team
@@ -22,10 +24,10 @@ from napari_segrefiner.training.losses import losses, mask_iou
 if TYPE_CHECKING:
     from napari_segrefiner.network import DenoisingUNet
 
-Arithmetic = Literal["float32", "bfloat16"]
-
 #: Of the learning rate at each milestone (SPEC 2.3).
 MILESTONE_FACTOR = 0.5
+#: Of the loss in float16: below it, what overflows are no longer the gradients.
+LEAST_SCALE = 1.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class StepResult:
 
     ``bce``, ``texture``: parts of the loss. ``gradient``: its norm before clipping.
     ``iou``, ``coarse_iou``: mean IoU with the truth of predictions and of coarse masks,
-    over the samples at the all-coarse step (NaN if there are none).
+    over the samples at the all-coarse step (NaN if there are none). ``scale``: what the
+    loss is multiplied by in float16 from now on, so that small gradients are not lost;
+    0 in other arithmetic.
     """
 
     bce: float
@@ -42,11 +46,20 @@ class StepResult:
     gradient: float
     iou: float
     coarse_iou: float
+    scale: float = 0.0
 
     @property
     def is_finite(self) -> bool:
         """False if the step was left out because of NaN or infinity."""
         return math.isfinite(self.bce + self.texture + self.gradient)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the step was taken, or later ones have better chances.
+
+        In float16 a scale that is too high overflows now and then; it is halved then.
+        """
+        return self.is_finite or self.scale >= LEAST_SCALE
 
 
 class Learner:
@@ -58,8 +71,9 @@ class Learner:
         Learns in place, on its device.
     weight_decay, clip, ema : float
         As in TrainOptions.
-    precision : {"float32", "bfloat16"}
-        Arithmetic of the network; weights, losses and optimiser are float32.
+    precision : {"float32", "bfloat16", "float16"}
+        Arithmetic of the network; weights, losses and optimiser are float32. With
+        float16 the loss is scaled, and steps that overflow are left out.
     at_once : int
         Samples in memory at once; the gradients of a batch's parts are added up. 0:
         all.
@@ -94,6 +108,9 @@ class Learner:
         self.clip = clip or math.inf
         self.ema = ema
         self.precision: Arithmetic = precision
+        self.scaler = torch.amp.GradScaler(
+            self.device.type, enabled=precision == "float16"
+        )
 
     @property
     def device(self) -> torch.device:
@@ -121,6 +138,7 @@ class Learner:
         batch = Batch(*(part.to(self.device) for part in batch))
         self.optimizer.zero_grad(set_to_none=True)
         figures = self._add_gradients(batch)
+        self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
         bce, texture, iou, coarse_iou, share = self.team.mean(figures).tolist()
         result = StepResult(
@@ -135,7 +153,19 @@ class Learner:
                 group["lr"] = learning_rate
             self.optimizer.step()
             self._update_mean(iteration)
-        return result
+        return dataclasses.replace(result, scale=self._rescale(result))
+
+    def _rescale(self, result: StepResult) -> float:
+        """Halve the scale of float16 after an overflow; returns it, 0 without one."""
+        scaler = self.scaler
+        if not scaler.is_enabled():
+            return 0.0
+        before = scaler.get_scale()
+        scaler.update()
+        if not result.is_finite and scaler.get_scale() >= before:
+            # Logits that overflow leave finite gradients: torch takes no notice.
+            scaler.update(before * scaler.get_backoff_factor())
+        return scaler.get_scale()
 
     def _add_gradients(self, batch: Batch) -> Tensor:
         """Gradients of the batch's mean loss, part by part; returns its figures.
@@ -156,7 +186,7 @@ class Learner:
             with contextlib.nullcontext() if is_last else self._unsynchronised():
                 logits = self._logits(part)
                 loss = losses(logits, part.fine)
-                (loss.total * share).backward()  # type: ignore[no-untyped-call]
+                self.scaler.scale(loss.total * share).backward()  # type: ignore[no-untyped-call]
             with torch.no_grad():
                 figures[0] += loss.bce * share
                 figures[1] += loss.texture * share
@@ -202,9 +232,7 @@ class Learner:
         """Logits (N, 1, S, S) float32 of `network` for the images and `mask`."""
         x = torch.cat([batch.image, mask], dim=1)
         x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(
-            x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
-        ):
+        with autocast(x.device, self.precision):
             logits: Tensor = network(x, index, batch.map_scale)
         return logits.float()
 
@@ -279,6 +307,8 @@ def measure_precision(
     network: DenoisingUNet, batch: Batch, at_once: int = 0
 ) -> Arithmetic:
     """Which arithmetic trains this network faster here, by a few trial steps.
+
+    Not float16: a run should not need its scale where there is a choice.
 
     Parameters
     ----------

@@ -35,7 +35,6 @@ from napari_segrefiner.training.events import (
 from napari_segrefiner.training.finish import install_best
 from napari_segrefiner.training.judge import Judge
 from napari_segrefiner.training.learner import (
-    Arithmetic,
     Learner,
     measure_precision,
     rate_at,
@@ -54,7 +53,9 @@ from napari_segrefiner.training.sources import validation_windows as windows_of
 from napari_segrefiner.training.start import start
 
 if TYPE_CHECKING:
+    from napari_segrefiner.core.denoiser import Arithmetic
     from napari_segrefiner.network import DenoisingUNet
+    from napari_segrefiner.options import Precision
     from napari_segrefiner.training.sources import CountedSource
 
 _LOG = logging.getLogger(__name__)
@@ -283,9 +284,9 @@ class _Training:
         self.team.wait()
 
     def _precision(self, batches: TrainingBatches) -> Arithmetic:
-        wanted = known(self.options.precision)
+        wanted: Precision = known(self.options.precision)
         if wanted != "auto":
-            return "bfloat16" if wanted == "bfloat16" else "float32"
+            return wanted
         found: Arithmetic = "float32"
         if self.team.is_first:
             at_once = known(self.options.at_once)

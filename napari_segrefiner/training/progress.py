@@ -85,7 +85,7 @@ class Recorder:
         self.run = run
         self.rows: list[Progress] = []
         self.overlaps: deque[tuple[float, float]] = deque(maxlen=COLLAPSE_AFTER)
-        self.is_finite = True
+        self.is_finite, self.scale = True, 0.0
 
     def progress(
         self, result: StepResult, counters: Counters, rate: float, clock: Clock
@@ -107,26 +107,32 @@ class Recorder:
         return event
 
     def is_sound(self, result: StepResult) -> bool:
-        """False if the loss is not finite, or the predictions are dead for long."""
-        self.is_finite = result.is_finite
+        """False if the loss is not finite, or the predictions are dead for long.
+
+        A step of float16 that overflowed is left out, as long as a smaller scale helps.
+        """
+        self.is_finite, self.scale = result.is_finite, result.scale
+        if not result.is_finite:
+            return result.is_sound
         if not math.isnan(result.iou):
             self.overlaps.append((result.iou, result.coarse_iou))
         if len(self.overlaps) < COLLAPSE_AFTER:
-            return self.is_finite
+            return True
         iou, coarse = (sum(values) for values in zip(*self.overlaps, strict=True))
-        return self.is_finite and iou >= COLLAPSE_SHARE * coarse
+        return bool(iou >= COLLAPSE_SHARE * coarse)
 
     def complaint(self, folder: Path) -> str:
         """What has gone wrong, and what to do."""
-        what = (
-            "The predictions have collapsed: they hardly overlap with the truth"
-            if self.is_finite
-            else "The loss or its gradient is not a finite number any more"
-        )
+        remedy = "a lower --learning-rate, a longer --warm-up or a larger --batch-size"
+        what = "The loss or its gradient is not a finite number any more"
+        if self.is_finite:
+            what = "The predictions have collapsed: they hardly overlap with the truth"
+        elif self.scale:
+            what += ", however small the scale that float16 is given"
+            remedy = f"--precision bfloat16 or float32, or {remedy}"
         return (
             f"{what}. The training was stopped; {folder} keeps its last checkpoint. "
-            "Start a new run with a lower --learning-rate, a longer --warm-up or a "
-            "larger --batch-size."
+            f"Start a new run with {remedy}."
         )
 
     def write_row(self) -> None:
@@ -134,7 +140,6 @@ class Recorder:
         rows, self.rows = self.rows, []
         if not rows:
             return
-        gains = [row.gain for row in rows if not math.isnan(row.gain)]
         last = rows[-1]
         self.run.append(
             LOG,
@@ -142,7 +147,7 @@ class Recorder:
                 "iteration": last.iteration,
                 "bce": f"{_mean([row.bce for row in rows]):.5f}",
                 "texture": f"{_mean([row.texture for row in rows]):.5f}",
-                "gain": f"{_mean(gains):.5f}",
+                "gain": f"{_mean([row.gain for row in rows]):.5f}",
                 "learning_rate": f"{last.learning_rate:.3e}",
                 "seconds": f"{last.seconds:.1f}",
             },
@@ -150,4 +155,6 @@ class Recorder:
 
 
 def _mean(values: list[float]) -> float:
+    """Mean of the finite ones: a step that was left out has no figures."""
+    values = [value for value in values if math.isfinite(value)]
     return sum(values) / len(values) if values else math.nan

@@ -26,7 +26,8 @@ from napari_segrefiner.train_options import TrainOptions
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_segrefiner.training.learner import Arithmetic, Learner
+    from napari_segrefiner.core.denoiser import Arithmetic
+    from napari_segrefiner.training.learner import Learner
 
 CONFIG = "config.json"
 STATE = "state.safetensors"
@@ -159,7 +160,7 @@ class RunFolder:
         )
 
     def save(self, learner: Learner, counters: Counters) -> None:
-        """Write the checkpoint: weights, their mean, moments and counters."""
+        """Write the checkpoint: weights, their mean, moments, scale and counters."""
         if not self.writes:
             return
         from safetensors.torch import save_file
@@ -173,8 +174,11 @@ class RunFolder:
                 f"{key}.{name}": moments[key] for key in MOMENTS if key in moments
             }
         plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-        steps = {"steps": learner.steps_taken}
-        metadata = {"counters": json.dumps(dataclasses.asdict(counters) | steps)}
+        entries = dataclasses.asdict(counters) | {
+            "steps": learner.steps_taken,
+            "scaler": learner.scaler.state_dict(),
+        }
+        metadata = {"counters": json.dumps(entries)}
         part = self.path / (STATE + ".part")
         try:
             save_file(plain, part, metadata=metadata)
@@ -198,13 +202,14 @@ class RunFolder:
         """
         import torch
 
-        counters, steps = self._counters()
+        counters, steps, scaler = self._counters()
         try:
             with safe_open(self.path / STATE, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             learner.network.load_state_dict(_part("network", tensors))
             if learner.mean_network is not learner.network:
                 learner.mean_network.load_state_dict(_part("mean", tensors))
+            learner.scaler.load_state_dict(scaler)
         except (OSError, SafetensorError, RuntimeError) as error:
             raise self._damaged(error) from error
         moments = {key: _part(key, tensors) for key in MOMENTS}
@@ -307,13 +312,13 @@ class RunFolder:
             writer.writerows(rows)
         part.replace(self.path / name)
 
-    def _counters(self) -> tuple[Counters, int]:
-        """The counters and the optimiser's steps."""
+    def _counters(self) -> tuple[Counters, int, dict[str, Any]]:
+        """The counters, the optimiser's steps and the state of float16's scale."""
         try:
             with safe_open(self.path / STATE, framework="numpy") as file:
                 entries = json.loads(file.metadata()["counters"])
-            steps = entries.pop("steps")
-            return Counters(**entries), steps
+            steps, scaler = entries.pop("steps"), entries.pop("scaler", {})
+            return Counters(**entries), steps, scaler
         except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
             raise self._damaged(error) from error
 

@@ -43,12 +43,16 @@ def test_flips_average_the_answers_to_four_mirrored_pictures() -> None:
     torch.testing.assert_close(flipped(x, index), mirrored, rtol=1e-4, atol=1e-5)
 
 
-def test_bfloat16_is_used_when_asked_for_and_answers_in_float32() -> None:
+def test_half_precision_is_used_when_asked_for_and_answers_in_float32() -> None:
     x, index = crops()
     exact = Denoiser(tiny_network(), CPU)(x, index)
-    rough = Denoiser(tiny_network(), CPU, "bfloat16")(x, index)
-    assert rough.dtype == torch.float32
-    assert 0 < (rough - exact).abs().max() < 0.1
+    errors = []
+    for precision in ("bfloat16", "float16"):
+        rough = Denoiser(tiny_network(), CPU, precision)(x, index)  # type: ignore[arg-type]
+        assert rough.dtype == torch.float32
+        errors.append((rough - exact).abs().max().item())
+    assert 0 < errors[1] < errors[0] / 3  # three more bits
+    assert errors[0] < 0.1
 
 
 def test_precision_is_exact_where_it_must_be_and_measured_only_once(

@@ -144,7 +144,7 @@ def test_a_loss_that_is_not_finite_ends_it(
 ) -> None:
     def fails(*_: object) -> object:
         class Result:
-            is_finite = False
+            is_sound = False
 
         return Result()
 

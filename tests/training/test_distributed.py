@@ -111,8 +111,11 @@ def test_without_a_mean_the_network_itself_is_the_model(discs: Discs) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo and torchrun need more there")
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("float32", 2e-4), ("float16", 2e-3)]
+)
 def test_two_processes_have_the_losses_of_one_also_when_stopped_and_resumed(
-    set_folder: Path, tmp_path: Path
+    set_folder: Path, tmp_path: Path, precision: str, tolerance: float
 ) -> None:
     given = {
         "preset": "default-model",
@@ -127,7 +130,7 @@ def test_two_processes_have_the_losses_of_one_also_when_stopped_and_resumed(
         "validation_windows": 4,
         "validate_every": 3,
         "workers": 0,
-        "precision": "float32",
+        "precision": precision,
         "name": "none",
         "keep": [2],
     }
@@ -149,7 +152,7 @@ def test_two_processes_have_the_losses_of_one_also_when_stopped_and_resumed(
     ]
     assert [row[0] for row in losses] == [row[0] for row in expected]
     for ours, theirs in zip(losses, expected, strict=True):
-        assert ours == pytest.approx(theirs, rel=2e-4)
+        assert ours == pytest.approx(theirs, rel=tolerance)
     ours = RunFolder(two).rows("validation.csv")
     theirs = RunFolder(one).rows("validation.csv")
     for row, other in zip(ours, theirs, strict=True):
@@ -161,7 +164,7 @@ def test_two_processes_have_the_losses_of_one_also_when_stopped_and_resumed(
         for run in (RunFolder(one), RunFolder(two))
     )
     # AdamW's first steps are as long for gradients that are nothing but rounding.
-    assert (first - second).norm() < 1e-3 * first.norm()
+    assert (first - second).norm() < 5 * tolerance * first.norm()
 
 
 def _torchrun(folder: Path, argument: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from napari_segrefiner.models.card import ModelCard
 from napari_segrefiner.models.catalogue import load_model
 from napari_segrefiner.models.checkpoint import save_model
 from napari_segrefiner.network import DenoisingUNet
+from napari_segrefiner.options import Precision
 from napari_segrefiner.train_options import TrainOptions
 from napari_segrefiner.training import loop, start
+from napari_segrefiner.training.batches import Batch
 from napari_segrefiner.training.events import (
     Progress,
     Saved,
@@ -215,11 +218,20 @@ def test_the_published_training_goes_from_lr_to_hr(
     assert (ours - theirs).abs().max() < 4.1e-4
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_a_stopped_run_resumes_as_if_it_had_not_stopped(
-    tmp_path: Path, set_folder: Path, tiny_options: TrainOptions
+    tmp_path: Path,
+    set_folder: Path,
+    tiny_options: TrainOptions,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: Precision,
 ) -> None:
-    whole = list(loop.train(set_folder, tmp_path / "whole", tiny_options))
-    stopped = loop.train(set_folder, tmp_path / "stopped", tiny_options)
+    # In float16 the first two steps overflow; the third has to know the scale by then.
+    scaler = functools.partial(torch.amp.GradScaler, init_scale=2.0**18)
+    monkeypatch.setattr(torch.amp, "GradScaler", scaler)
+    options = dataclasses.replace(tiny_options, precision=precision, batch_size=4)
+    whole = list(loop.train(set_folder, tmp_path / "whole", options))
+    stopped = loop.train(set_folder, tmp_path / "stopped", options)
     for event in stopped:
         if isinstance(event, Progress) and event.iteration == 2:
             break
@@ -274,6 +286,53 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
     with pytest.raises(CollapseError, match="lower --learning-rate"):
         list(loop.train(set_folder, tmp_path / "run", options))
     assert RunFolder(tmp_path / "run").read_counters().iteration == 2
+
+
+def test_float16_without_a_scale_that_helps_stops_and_says_so(
+    tmp_path: Path,
+    set_folder: Path,
+    tiny_options: TrainOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = dataclasses.replace(
+        tiny_options, precision="float16", iterations=99, checkpoint_minutes=0
+    )
+    scaler = functools.partial(torch.amp.GradScaler, init_scale=4.0)
+    monkeypatch.setattr(torch.amp, "GradScaler", scaler)
+    learn = Learner.learn
+
+    def overflows_from_two_on(
+        self: Learner, batch: Batch, iteration: int, rate: float
+    ) -> StepResult:
+        if iteration >= 2:
+            batch = batch._replace(fine=torch.full_like(batch.fine, torch.nan))
+        return learn(self, batch, iteration, rate)
+
+    monkeypatch.setattr(Learner, "learn", overflows_from_two_on)
+    events = loop.train(set_folder, tmp_path / "run", options)
+    done = []
+    sentence = "float16.*keeps its last checkpoint.*--precision bfloat16"
+    with pytest.raises(CollapseError, match=sentence):
+        done.extend(event for event in events if isinstance(event, Progress))
+    # two that were taken, and two that were left out for a scale of 2 and of 1
+    assert len(done) == 4
+    assert RunFolder(tmp_path / "run").read_counters().iteration == 4
+
+
+def test_a_step_that_is_left_out_has_no_part_in_the_log(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    recorder, counters = Recorder(run), Counters(iterations=40)
+    clock = Clock(counters, 1)
+    lost = StepResult(math.nan, math.nan, math.inf, math.nan, 0.8, scale=2.0**15)
+    taken = StepResult(0.2, 0.1, 1.0, 0.9, 0.8, scale=2.0**15)
+    for result in (taken, lost, taken):
+        counters.iteration += 1
+        assert recorder.is_sound(result)
+        recorder.progress(result, counters, 1e-3, clock)
+    assert not recorder.is_sound(dataclasses.replace(lost, scale=0.5))
+    recorder.write_row()
+    (row,) = run.rows("log.csv")
+    assert (row["iteration"], row["bce"], row["gain"]) == ("3", "0.20000", "0.10000")
 
 
 def test_dead_predictions_are_noticed_after_a_while(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from napari_segrefiner.core.denoiser import Arithmetic
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.models.card import Grids, ModelCard
 from napari_segrefiner.network import DenoisingUNet
@@ -38,18 +39,21 @@ def test_config_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert run.read_config() == config
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_restored_learner_goes_on_exactly_as_the_saved_one(
-    tmp_path: Path, discs: Discs
+    tmp_path: Path, discs: Discs, precision: Arithmetic
 ) -> None:
     run, batches = RunFolder(tmp_path), TrainingBatches(discs, DRAWS)
-    first = make_learner()
+    first = make_learner(precision=precision)
     for i in range(3):
         first.learn(batches[i], i, 1e-2)
-    counters = Counters(3, 9, 1.5, "float32", 0.8)
+    first.scaler.update(512.0)
+    counters = Counters(3, 9, 1.5, precision, 0.8)
     run.save(first, counters)
-    second = make_learner()
+    second = make_learner(precision=precision)
     assert run.restore(second) == counters == run.read_counters()
     assert second.steps_taken == 3
+    assert second.scaler.state_dict() == first.scaler.state_dict()
     for i in range(3, 5):
         assert first.learn(batches[i], i, 1e-2) == second.learn(batches[i], i, 1e-2)
     for ours, theirs in zip(
