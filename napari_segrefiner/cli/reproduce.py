@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_segrefiner.cli import reproduce_figure as figure
 from napari_segrefiner.errors import InputError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from napari_segrefiner.evaluation.detection_sets import DetectionSet
     from napari_segrefiner.evaluation.detections import Detection
     from napari_segrefiner.evaluation.published_rows import Comparison
     from napari_segrefiner.models.checkpoint import Model
@@ -45,8 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     coco = actions.add_parser("coco", help=text, description=text)
     _add_coco(coco)
     text = "A panel of image, coarse labels and results, with close-ups"
-    figure = actions.add_parser("figure", help=text, description=text)
-    _add_figure(figure)
+    figure.add_arguments(actions.add_parser("figure", help=text, description=text))
 
 
 def _add_masks(parser: argparse.ArgumentParser) -> None:
@@ -126,27 +126,10 @@ def _add_common(parser: argparse.ArgumentParser, model: str) -> None:
     )
 
 
-def _add_figure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--image", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--coarse", type=Path, required=True, metavar="FILE")
-    parser.add_argument(
-        "--result",
-        action="append",
-        default=[],
-        metavar="[NAME=]FILE",
-        help="refined labels and what to call them; may be given again",
-    )
-    parser.add_argument("--truth", type=Path, metavar="FILE", help="true labels")
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="PNG", help="the picture"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace PNG")
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Reproduce; returns the exit code."""
     if arguments.action == "figure":
-        return _run_figure(arguments)
+        return figure.run(arguments)
     if arguments.action == "coco":
         return _run_coco(arguments)
     return _run_masks(arguments)
@@ -201,8 +184,8 @@ def _run_masks(arguments: argparse.Namespace) -> int:
 
 def _run_coco(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.evaluation.average_precision import check_installed
+    from napari_segrefiner.evaluation.detection_sets import read_detection_set
     from napari_segrefiner.evaluation.detections import read_detections
-    from napari_segrefiner.evaluation.lvis_on_coco import is_lvis, on_coco
     from napari_segrefiner.evaluation.published_rows import (
         Comparison,
         find_row,
@@ -213,149 +196,57 @@ def _run_coco(arguments: argparse.Namespace) -> int:
     check_installed()
     row = find_row("coco", arguments.row)
     _check_outputs(arguments)
-    annotations = _read_annotations(arguments.data)
-    by_lvis = is_lvis(annotations)
-    if by_lvis:
-        annotations = on_coco(annotations)
-    coarse = read_detections(arguments.coarse)
-    categories = {one["id"] for one in annotations["categories"]}
-    images, problems = _find_images(arguments.images, annotations, coarse)
-    coarse = [
-        one
-        for one in coarse
-        if one["image_id"] in images and one["category_id"] in categories
-    ]
-    if not coarse:
-        msg = (
-            f"No detection of {arguments.coarse} is on an annotated image that is in "
-            f"{arguments.images}; give results, annotations and images of one set."
-        )
-        raise InputError(msg)
-    _complain(problems)
-    annotations = {
-        **annotations,
-        "images": [one for one in annotations["images"] if one["id"] in images],
-        "annotations": [
-            one for one in annotations["annotations"] if one["image_id"] in images
-        ],
-    }
+    given = read_detection_set(arguments.data, arguments.images, arguments.coarse)
+    _complain(given.problems)
     model, n_kept = None, 0
     if arguments.refined:
         refined = read_detections(arguments.refined)
     else:
         model = _load(arguments.model)
-        refined, n_kept = _refine(coarse, images, model, arguments)
+        refined, n_kept = _refine(given, model, _options(arguments, "objects"))
     if arguments.output:
         text = json.dumps(refined) + "\n"
         write_text(arguments.output, text, overwrite=arguments.overwrite)
-    scores = [
-        _precisions(annotations, side, is_lvis=by_lvis) for side in (coarse, refined)
-    ]
+    coarse = given.score(given.detections)
     notes = notes_on(
         row,
-        scores[0],
+        coarse,
         model=model.name if model else f"results in {arguments.refined}",
         official=INSTANCE_MODEL,
         preset=arguments.preset if model else "published",
-        n=len(images),
+        n=len(given.images),
         n_published=None,
     )
-    rules = "LVIS" if by_lvis else "COCO"
-    if not by_lvis:
+    if not given.is_lvis:
         notes = (*notes, "COCO's own annotations and rules: the paper's are LVIS'.")
     if n_kept:
         notes = (*notes, f"{n_kept} would have vanished and have coarse masks.")
-    n = f"{len(coarse)} detections in {len(images)} images, rules of {rules}"
+    n = (
+        f"{len(given.detections)} detections in {len(given.images)} images, "
+        f"rules of {'LVIS' if given.is_lvis else 'COCO'}"
+    )
     return _finish(
         arguments,
-        Comparison(scores[0], scores[1], n, row, notes),
-        {"problems": problems, "model": _model_json(model), "n_kept": n_kept},
+        Comparison(coarse, given.score(refined), n, row, notes),
+        {"problems": given.problems, "model": _model_json(model), "n_kept": n_kept},
     )
 
 
 def _refine(
-    coarse: Sequence[Detection],
-    images: dict[int, Path],
-    model: Model,
-    arguments: argparse.Namespace,
+    given: DetectionSet, model: Model, options: RefineOptions
 ) -> tuple[list[Detection], int]:
+    """Refine with a progress bar; also tells how many kept their coarse masks."""
     from tqdm import tqdm
 
     from napari_segrefiner.evaluation.detections import refine_detections
 
     refined: list[Detection] = []
     n_kept = 0
-    found = refine_detections(coarse, images, model, _options(arguments, "objects"))
-    for one in tqdm(found, total=len(images), disable=None, leave=False):
+    found = refine_detections(given.detections, given.images, model, options)
+    for one in tqdm(found, total=len(given.images), disable=None, leave=False):
         refined += one.detections
         n_kept += one.n_kept
     return refined, n_kept
-
-
-def _precisions(
-    annotations: dict[str, Any], detections: Sequence[Detection], *, is_lvis: bool
-) -> dict[str, float]:
-    """Mask and boundary AP in per cent."""
-    from napari_segrefiner.evaluation.average_precision import average_precision
-
-    masks = average_precision(annotations, detections, "segm", is_lvis=is_lvis)
-    edges = average_precision(annotations, detections, "boundary", is_lvis=is_lvis)
-    both = {**masks, **{f"b{name}": value for name, value in edges.items()}}
-    return {name: 100 * value for name, value in both.items()}
-
-
-def _read_annotations(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if all(content[key] for key in ("images", "annotations", "categories")):
-            return dict(content)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        msg = f"{path} holds no COCO or LVIS annotations ({error}); name such a file."
-        raise InputError(msg) from error
-    msg = f"{path} holds no images, annotations or categories; name a complete file."
-    raise InputError(msg)
-
-
-def _find_images(
-    folder: Path, annotations: dict[str, Any], detections: Sequence[Detection]
-) -> tuple[dict[int, Path], list[str]]:
-    """Files of the annotated images, and what is left out."""
-    found, problems = {}, []
-    for one in annotations["images"]:
-        name = one.get("file_name") or one.get("coco_url") or f"{one['id']:012d}.jpg"
-        path = folder / Path(name).name
-        if path.is_file():
-            found[one["id"]] = path
-        else:
-            problems.append(f"{path} is missing; the image is left out.")
-    strange = {one["image_id"] for one in detections} - found.keys()
-    if strange:
-        problems.append(f"Detections of {len(strange)} other images are left out.")
-    return found, problems
-
-
-def _run_figure(arguments: argparse.Namespace) -> int:
-    from napari_segrefiner.evaluation.figure import draw_figure
-    from napari_segrefiner.io.atomic import check_destination, write_whole
-    from napari_segrefiner.io.images import read_image
-    from napari_segrefiner.io.labels import read_labels
-
-    check_destination(arguments.output, overwrite=arguments.overwrite)
-    layers = {"coarse": read_labels(arguments.coarse)}
-    for word in arguments.result:
-        name, sign, file = word.partition("=")
-        path = Path(file if sign else word)
-        name = name if sign else path.stem
-        if name in layers:
-            msg = f"Two results are called {name}; name them, as in ours={path}."
-            raise InputError(msg)
-        layers[name] = read_labels(path)
-    truth = read_labels(arguments.truth) if arguments.truth else None
-    sheet = draw_figure(read_image(arguments.image), layers, truth)
-    with write_whole(arguments.output, overwrite=arguments.overwrite) as path:
-        sheet.save(path, "PNG")
-    print(f"Written to {arguments.output}")
-    return 0
 
 
 def _options(arguments: argparse.Namespace, mode: Any) -> RefineOptions:
@@ -409,14 +300,9 @@ def _finish(
         print(f"--row prints the paper's beside ours: {', '.join(names)}.")
     if arguments.json:
         content = {**comparison_json(found), "preset": arguments.preset, **more}
-        text = json.dumps(content, indent=1, default=_plain) + "\n"
+        text = json.dumps(content, indent=1) + "\n"
         write_text(arguments.json, text, overwrite=arguments.overwrite)
     return 0
-
-
-def _plain(value: Any) -> Any:
-    number = float(value)
-    return number if math.isfinite(number) else None
 
 
 def _complain(problems: Sequence[str]) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 
 from napari_segrefiner.errors import MissingExtraError
 
+Kind = Literal["segm", "boundary"]
+KINDS: tuple[Kind, ...] = ("segm", "boundary")
 #: What is reported, in the library's order.
 NAMES = ("AP", "AP50", "AP75", "APS", "APM", "APL")
 #: Detections of an image that count (LVIS; COCO's is the library's own, 100).
@@ -21,7 +23,7 @@ LVIS_DETECTIONS = 300
 def average_precision(
     annotations: dict[str, Any],
     detections: Sequence[dict[str, Any]],
-    kind: Literal["segm", "boundary"],
+    kind: Kind,
     *,
     is_lvis: bool,
 ) -> dict[str, float]:

@@ -7,14 +7,15 @@ import pytest
 from PIL import Image
 
 from napari_segrefiner.cli.main import main
-from napari_segrefiner.evaluation import detections as detections_module
-from napari_segrefiner.evaluation.detections import encode
+from napari_segrefiner.evaluation.detections import refine_detections
 from napari_segrefiner.evaluation.figure import draw_figure, places_of_difference
 from napari_segrefiner.evaluation.published_rows import find_row, row_names
 from napari_segrefiner.io.coco import decode
 from napari_segrefiner.io.images import read_image
+from napari_segrefiner.io.run_lengths import encode
 from napari_segrefiner.metrics import iou, mba
-from tests.core.stubs import bright, disk, nothing, stub_model
+from napari_segrefiner.options import RefineOptions
+from tests.core.stubs import bright, disk, nothing, oracle, stub_model
 
 SHAPE = (120, 160)
 
@@ -190,18 +191,27 @@ def test_a_detection_that_vanishes_keeps_its_coarse_mask(coco, model, monkeypatc
     before = json.loads((coco / "results.json").read_text())
     after = json.loads((coco / "refined.json").read_text())
     assert [a["segmentation"] for a in after] == [b["segmentation"] for b in before]
+    rows, columns = np.nonzero(scene()[2])
+    x, y, width, height = after[0]["bbox"]
+    assert (x, x + width) == (columns.min(), columns.max() + 1)
+    assert (y, y + height) == (rows.min(), rows.max() + 1)
 
 
-def test_overlapping_detections_do_not_take_pixels_from_each_other(model):
-    first, second = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
-    first[40:80, 40:80], second[60:100, 60:100] = True, True
-    far = np.zeros(SHAPE, bool)
-    far[2:4, 150:154] = True
-    from napari_segrefiner.core.refiner import Refiner
-
-    refiner = Refiner(model)
-    groups = detections_module._apart([first, second, far], refiner)
-    assert groups == [[0, 2], [1]]
+def test_overlapping_detections_do_not_take_pixels_from_each_other(tmp_path):
+    first, second = disk(SHAPE, 60, 60, 24), disk(SHAPE, 60, 90, 24)
+    save(tmp_path / "i.png", scene()[0])
+    given = [
+        {"image_id": 7, "category_id": 1, "score": 1.0, "segmentation": encode(mask)}
+        for mask in (first, np.zeros(SHAPE, bool), second)
+    ]
+    (found,) = refine_detections(
+        given, {7: tmp_path / "i.png"}, stub_model(oracle), RefineOptions()
+    )
+    codes = [one["segmentation"] for one in found.detections]
+    assert (first & second).any()
+    assert codes == [one["segmentation"] for one in given]
+    assert (found.image_id, found.n_kept) == (7, 0)
+    assert [one["bbox"] for one in found.detections][1] == [0, 0, 0, 0]
 
 
 def test_files_that_are_none_are_one_line(coco, capsys):
