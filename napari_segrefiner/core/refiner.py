@@ -7,7 +7,7 @@ import inspect
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 Mask = npt.NDArray[np.bool_]
 Noise = SeededNoise | GivenNoise
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 

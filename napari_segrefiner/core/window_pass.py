@@ -71,8 +71,8 @@ class Batch:
     images : (N, 1 or 3, grid, grid) float32 array in [0, 1]
     seen : (N, grid, grid) bool array
         Their masks.
-    fine : (N, grid, grid) float32 array in [0, 1]
-        Fine probability to start from.
+    fine : (N, grid, grid) float32 array in [0, 1] or None
+        Fine probability to start from; None: 0.
     pinned : (N, grid, grid) bool array or None
         Pixels that keep their value.
     """
@@ -81,7 +81,7 @@ class Batch:
     streams: tuple[int, ...]
     images: Plane
     seen: Mask
-    fine: Plane
+    fine: Plane | None
     pinned: Mask | None
 
 
@@ -158,18 +158,14 @@ class WindowPass:
         blend = Blend(draft, is_tapered=self._rule.is_tapered)
         # 0 is the stream of the crop itself.
         first_stream = job.stream + draft.n_windows + 1
-        done, size = (
-            0,
-            min(
-                self._batch_size,
-                max(1, BATCH_PIXELS[self._process.device.type] // self._rule.grid**2),
-            ),
-        )
+        max_pixels = BATCH_PIXELS[self._process.device.type]
+        size = min(self._batch_size, max(1, max_pixels // self._rule.grid**2))
+        done = 0
         while done < len(windows):
             chosen = windows[done : done + size]
             try:
                 batch = self.show(picture, draft, chosen, first_stream + done)
-                if batch.windows:
+                if batch is not None:
                     for event in self._refine_batch(job.target.id, draft, batch, blend):
                         share = len(chosen) * (event.step + 1) / event.n_steps
                         progress = (done + share) / len(windows)
@@ -192,10 +188,11 @@ class WindowPass:
         draft: Draft,
         windows: Sequence[Crop],
         first_stream: int,
-    ) -> Batch:
-        """Bring windows to their grids; those without any boundary on it are left out.
+    ) -> Batch | None:
+        """Bring windows to their grids; None if there is nothing to ask in any of them.
 
-        They would be no question to the network.
+        Those without any boundary on their grid are left out: they would be no question
+        to the network.
 
         Parameters
         ----------
@@ -205,32 +202,28 @@ class WindowPass:
         first_stream : int
             Of the noise of the first one; each of them has the next, shown or not.
         """
-        grid = self._rule.grid
         parts = [draft.part(window.inside) for window in windows]
         seen = [
             mask_on_grid(draft.mask[part], window)
             for part, window in zip(parts, windows, strict=True)
         ]
         kept = [k for k, mask in enumerate(seen) if mask.any() and not mask.all()]
-        images = [to_grid(picture.read, windows[k]) for k in kept]
-        fine = (
-            [_fine_on_grid(draft, windows[k]) for k in kept]
-            if self._carries_fine
-            else []
-        )
-        pinned = (
-            []
-            if draft.pinned is None
-            else [pins_on_grid(draft.pinned[parts[k]], windows[k]) for k in kept]
-        )
-        nothing = np.zeros((len(kept), grid, grid), np.float32)
+        if not kept:
+            return None
+        fine = pinned = None
+        if self._carries_fine:
+            fine = np.stack([_fine_on_grid(draft, windows[k]) for k in kept])
+        if draft.pinned is not None:
+            pinned = np.stack(
+                [pins_on_grid(draft.pinned[parts[k]], windows[k]) for k in kept]
+            )
         return Batch(
             windows=tuple(windows[k] for k in kept),
             streams=tuple(first_stream + k for k in kept),
-            images=np.stack(images) if images else nothing[:, None],
-            seen=np.stack([seen[k] for k in kept]) if kept else nothing > 0,
-            fine=np.stack(fine) if fine else nothing,
-            pinned=np.stack(pinned) if pinned else None,
+            images=np.stack([to_grid(picture.read, windows[k]) for k in kept]),
+            seen=np.stack([seen[k] for k in kept]),
+            fine=fine,
+            pinned=pinned,
         )
 
     def _refine_batch(
