@@ -48,7 +48,6 @@ _WINDOWS: dict[str, Any] = {
     "validation_windows": 256,
     "early_stop": 0,
     "keep": (),
-    "workers": 1,
     "precision": "auto",
 }
 
@@ -79,7 +78,6 @@ _PUBLISHED: dict[str, Any] = {
     "validation_windows": 64,
     "early_stop": 0,
     "keep": (80_000,),
-    "workers": 8,
     "precision": "float32",
 }
 
@@ -292,8 +290,11 @@ class TrainOptions:
     checkpoint_minutes: float = option(
         3.0, "Time between two checkpoints.", minimum=0, maximum=1440, unit="min"
     )
-    workers: int | None = option(
-        None, "Processes that prepare windows; 0 prepares them in between.", minimum=0
+    workers: int = option(
+        -1,
+        "Processes that prepare windows; -1: one, beside a GPU all cores but two, 16 at "
+        "most; 0: windows are prepared in between. They change no result.",
+        minimum=-1,
     )
     threads: int = option(0, "Processor threads of the network; 0: all.", minimum=0)
     device: Device = option("auto", "auto takes cuda, then mps, then cpu.")

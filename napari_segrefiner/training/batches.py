@@ -30,7 +30,8 @@ INDEX_WEIGHTS = (0.10, 0.10, 0.10, 0.12, 0.18, 0.40)
 UNIFORM_WEIGHTS = (1 / 6,) * 6
 ALL_COARSE = len(INDEX_WEIGHTS) - 1
 
-PREFETCH = 4
+#: Batches that are ready ahead of time: of all workers together, and of each at least.
+PREFETCH, LEAST_PREFETCH = 4, 2
 #: Seconds to wait for a batch; far more than it takes, so that nothing hangs for ever.
 PATIENCE = 600
 
@@ -178,7 +179,7 @@ def iterate_batches(
         batch_size=None,
         sampler=itertools.count(first),
         num_workers=workers,
-        prefetch_factor=PREFETCH,
+        prefetch_factor=max(LEAST_PREFETCH, PREFETCH // workers),
         timeout=PATIENCE,
         worker_init_fn=_leave_signals_to_the_parent,
         multiprocessing_context="spawn",

@@ -186,7 +186,7 @@ class _Training:
             yield judge.judge(learner, counters)
         clock.begin()
         recorder = Recorder(run)
-        workers = count_workers(known(options.workers), self.team)
+        workers = count_workers(options.workers, self.team)
         stream = iterate_batches(batches, counters.iteration, workers)
         is_early = False
         try:

@@ -30,6 +30,8 @@ VALIDATION_SEED = 715_517
 CACHE = "coarse"
 #: Rows of examples that a sheet has if there are only a few sets.
 SHEET_ROWS = 6
+#: Cores left to the process that drives a GPU; workers that are enough for any.
+SPARED, MOST_WORKERS = 2, 16
 #: Validation pictures keep their colours: it is on them that the model will work.
 _NO_COLOUR = AugmentOptions(
     **{item.name: 0.0 for item in dataclasses.fields(AugmentOptions)}
@@ -159,6 +161,30 @@ def _validation_source(
 
 
 def count_workers(workers: int, team: Team) -> int:
-    """Processes that prepare windows: as many as asked for, but no more than cores."""
-    cores = max(1, (os.cpu_count() or 1) // team.size)
+    """Processes that prepare windows for one process of the team.
+
+    Parameters
+    ----------
+    workers : int
+        As in TrainOptions. On a CPU one is enough, as the network takes far longer than
+        its windows; a GPU waits for all that there are.
+    team : Team
+        Its processes share the cores.
+
+    Returns
+    -------
+    int
+        No more than cores.
+    """
+    cores = max(1, _cores() // team.size)
+    if workers < 0:
+        spare = min(max(1, cores - SPARED), MOST_WORKERS)
+        workers = 1 if team.device.type == "cpu" else spare
     return min(workers, cores) if workers > 1 else workers
+
+
+def _cores() -> int:
+    """Cores that this process may use; on shared machines not all that there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

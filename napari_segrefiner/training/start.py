@@ -86,7 +86,7 @@ def _continued(config: RunConfig, options: TrainOptions) -> TrainOptions:
     kept = {name: getattr(options, name) for name in CHANGEABLE}
     if options.iterations is None:
         kept["iterations"] = stored.iterations
-    if options.workers is None:
+    if options.workers == unset.workers:
         kept["workers"] = stored.workers
     return dataclasses.replace(stored, **kept)
 

@@ -81,11 +81,14 @@ def test_large_windows_come_in_every_other_batch_a_quarter_as_many() -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_makes_the_same_batches(discs: Discs) -> None:
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_any_number_of_workers_makes_the_same_batches_in_order(
+    discs: Discs, workers: int
+) -> None:
     batches = TrainingBatches(discs, DRAWS)
-    stream = iterate_batches(batches, first=3, workers=1)
+    stream = iterate_batches(batches, first=3, workers=workers)
     try:
-        for number in (3, 4, 5):
+        for number in range(3, 9):
             for made, expected in zip(next(stream), batches[number], strict=True):
                 assert torch.equal(made, expected)
     finally:
