@@ -78,7 +78,9 @@ class _Painting:
     def draw(self) -> None:
         """All of it, from the top."""
         self._text(QRectF(0, 0, self.width, self.line_height), self.chart.title)
-        top = self._legend(float(self.line_height) + 2) + self.line_height + GAP
+        top = self._legend(float(self.line_height) + 2) + self.line_height
+        # What the mark is called stands between legend and plot.
+        top += GAP if self.chart.mark is None else self.line_height
         spans = spans_of(self.chart)
         if spans is None:
             room = QRectF(0, top, self.width, self.height - top)

@@ -43,6 +43,8 @@ class LayerPair:
         The one channel to learn from; None takes all.
     labels : array
         The true masks.
+    labels_name : str
+        Of their layer.
     coarse : array, optional
         Masks of the same shape and ids that are to be refined; without them coarse
         ones are made up.
@@ -54,7 +56,16 @@ class LayerPair:
     channel_axis: int | None
     channel: int | None
     labels: Any
+    labels_name: str
     coarse: Any
+
+    def replaces(self, other: LayerPair) -> bool:
+        """Whether it is the same image with the same layer of labels, perhaps anew."""
+        return (
+            self.image is other.image
+            and self.channel == other.channel
+            and self.labels_name == other.labels_name
+        )
 
 
 def pair_of(
@@ -102,6 +113,7 @@ def pair_of(
         channel_axis=None if channels is None else channels.axis,
         channel=channel,
         labels=as_now(labels),
+        labels_name=labels.name,
         coarse=None if coarse is None else as_now(coarse),
     )
 

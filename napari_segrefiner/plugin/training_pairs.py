@@ -42,10 +42,18 @@ class PairList(QWidget):
         return tuple(self._pairs)
 
     def add(self, pair: LayerPair) -> None:
-        """List another pair."""
-        self._pairs.append(pair)
+        """List another pair; one that is listed already is taken as it is now."""
         coarse = "" if pair.coarse is None else ", with coarse masks"
-        self.list.addItem(pair.name + coarse)
+        text = f"{pair.name} + {pair.labels_name}{coarse}"
+        for at, listed in enumerate(self._pairs):
+            if pair.replaces(listed):
+                # Twice in the list, it would teach and validate itself.
+                self._pairs[at] = pair
+                self.list.item(at).setText(text)
+                self.list.setCurrentRow(at)
+                return
+        self._pairs.append(pair)
+        self.list.addItem(text)
         self._show()
 
     def _remove(self) -> None:

@@ -308,6 +308,32 @@ def test_open_layers_are_written_and_learnt_from(
     assert message(dock).startswith("✓ Done")
 
 
+def test_a_pair_that_is_added_again_takes_its_own_place(
+    make_training: Any, qtbot: Any
+) -> None:
+    viewer, dock = make_training()
+    form, labels = dock.form, squares()
+    viewer.add_image((labels > 0) * np.uint8(200), name="picture")
+    for name in ("cells", "others"):
+        viewer.add_labels(labels.copy(), name=name)
+        form.labels_box.choose(viewer.layers[name])
+        press(form.pair_list.add_button, qtbot)
+    texts = ["picture + cells", "picture + others"]
+    items = form.pair_list.list
+    assert [items.item(k).text() for k in range(items.count())] == texts
+    viewer.layers["cells"].data[0, 0] = 77
+    form.labels_box.choose(viewer.layers["cells"])
+    press(form.pair_list.add_button, qtbot)
+    assert [items.item(k).text() for k in range(items.count())] == texts
+    assert items.currentRow() == 0
+    assert [pair.labels[0, 0] for pair in form.pair_list.pairs] == [77, 0]
+    # Another image of the same name is another image.
+    viewer.layers.remove("picture")
+    viewer.add_image((labels > 0) * np.uint8(100), name="picture")
+    press(form.pair_list.add_button, qtbot)
+    assert len(form.pair_list.pairs) == 3
+
+
 def test_true_labels_are_guessed_by_name_until_somebody_chooses(
     make_training: Any,
 ) -> None:

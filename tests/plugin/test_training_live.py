@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtGui import QImage
+from qtpy.QtGui import QFontMetrics, QImage
 
 from napari_segrefiner.plugin.training_chart import ChartView
 from napari_segrefiner.plugin.training_live import Live, table
@@ -39,6 +39,21 @@ def pixels(widget: Any, width: int = 300, height: int = 0) -> np.ndarray:
 
 def where(picture: np.ndarray, colour: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.nonzero(np.abs(picture - np.asarray(colour)).max(axis=2) < 40)
+
+
+def test_what_the_mark_is_called_covers_no_name_of_a_line(qtbot: Any) -> None:
+    view = ChartView("Loss")
+    qtbot.addWidget(view)
+    font = view.font()
+    font.setPixelSize(11)
+    above = 2 * QFontMetrics(font).height() + 2  # title and legend
+    pictures = []
+    for mark in (None, (0, "kept model")):
+        line = Line("a line with a long name", [0, 1], [0.0, 1.0], SKY)
+        view.show_chart(Chart("Loss", [line], mark=mark))
+        pictures.append(pixels(view))
+    np.testing.assert_array_equal(pictures[0][:above], pictures[1][:above])
+    assert (pictures[0][above:] != pictures[1][above:]).any()
 
 
 @pytest.mark.parametrize("theme", THEMES)
