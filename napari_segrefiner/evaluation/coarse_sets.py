@@ -6,6 +6,8 @@
     FOLDER/<kind>/<set>/images/<stem>.*    copies of the images
                         truth/<stem>.tif   the true labels of the objects that count
                         coarse/<stem>.tif  coarse labels with the same ids
+
+A stem that names folders has %2F between them.
 """
 
 from __future__ import annotations

@@ -158,8 +158,10 @@ def test_masks_and_annotations_give_coarse_masks_too(tmp_path, capsys):
         "categories": [{"id": 1, "name": "thing"}],
     }  # fmt: skip
     (folder / "coco/all.json").write_text(json.dumps(outline))
-    for source, name, area in ((folder, "d/truth/a.b", mask.sum()),
-                               (folder / "coco", "all/truth/deep%2Fx", 600)):  # fmt: skip
+    for source, name, area in (
+        (folder, "d/truth/a.b", mask.sum()),
+        (folder / "coco", "all/truth/deep%2Fx", 600),
+    ):
         out = tmp_path / f"out{area}"
         command = ["perturb", str(source), "-o", str(out), "--kinds", "eroded"]
         assert main(command) == 0
