@@ -292,8 +292,8 @@ class TrainOptions:
     )
     workers: int = option(
         -1,
-        "Processes that prepare windows; -1: one, beside a GPU all cores but two, 16 at "
-        "most; 0: windows are prepared in between. They change no result.",
+        "Processes that prepare windows; -1: one, beside a GPU all cores but two, 16 "
+        "at most; 0: windows are prepared in between. They change no result.",
         minimum=-1,
     )
     threads: int = option(0, "Processor threads of the network; 0: all.", minimum=0)

@@ -239,4 +239,6 @@ def _end_text(event: TrainDone, folder: Path, *, is_running: bool) -> str:
         lines.append(f"Model of iteration {event.best_iteration}: {event.model}")
     if event.name:
         lines.append(f"Use it: napari-segrefiner refine ... --model {event.name}")
+    if event.limits:
+        lines.append(event.limits)
     return "\n".join(lines)

@@ -106,7 +106,7 @@ def done(event: TrainDone) -> str:
         if event.name
         else f"the model is {event.model}"
     )
-    return f"{head}; {where}."
+    return f"{head}; {where}. {event.limits}".rstrip()
 
 
 def stopped(event: Stopped, best: Path) -> str:

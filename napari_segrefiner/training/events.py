@@ -113,7 +113,7 @@ class TrainDone:
     ``model`` is the file to refine with, ``name`` its name in the user's catalogue,
     empty if it was not put there. ``best_iteration`` made it; 0: no validation was
     better than the model that the run started from. ``is_early``: validations had
-    stopped to get better.
+    stopped to get better. ``limits``: sentences on what the scores cannot tell.
     """
 
     iterations: int
@@ -121,6 +121,7 @@ class TrainDone:
     name: str
     best_iteration: int
     is_early: bool
+    limits: str = ""
 
 
 @dataclass(frozen=True)

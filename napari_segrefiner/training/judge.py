@@ -24,7 +24,6 @@ from napari_segrefiner.training.tiles import (
 from napari_segrefiner.training.validate import (
     SHOWN,
     Validation,
-    Windows,
     validate,
 )
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from napari_segrefiner.training.events import SetScore
     from napari_segrefiner.training.learner import Learner
     from napari_segrefiner.training.run_state import RunConfig
+    from napari_segrefiner.training.sources import Held
 
 #: Validations this close (IoU) count as equal: then less harm decides.
 SCORE_NOISE = 0.005
@@ -51,8 +51,8 @@ class Judge:
     ----------
     run : RunFolder
     config : RunConfig
-    sets : sequence of Windows
-        Empty for a training without validation: then the newest model is the best.
+    held : Held
+        Without windows the newest model is the best; the limits are told by the card.
     data : mapping
         What the card says about the data.
     """
@@ -61,12 +61,13 @@ class Judge:
         self,
         run: RunFolder,
         config: RunConfig,
-        sets: Sequence[Windows],
+        held: Held,
         data: Any,
     ) -> None:
         self.run = run
         self.config = config
-        self.sets = sets
+        self.sets = held.windows
+        self.limits = held.limits
         self.data = data
         self._drawn: tuple[int, int] = (-1, -1)
 
@@ -105,6 +106,7 @@ class Judge:
                 "processes": learner.team.size,
             },
             metrics=_metrics(scores, self.config.card.defaults.steps),
+            limits=self.limits,
         )
 
     def draw(self, counters: Counters) -> None:

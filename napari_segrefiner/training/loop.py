@@ -48,8 +48,12 @@ from napari_segrefiner.training.run_state import (
     RunConfig,
     RunFolder,
 )
-from napari_segrefiner.training.sources import count_workers, training_samples
-from napari_segrefiner.training.sources import validation_windows as windows_of
+from napari_segrefiner.training.sources import (
+    Held,
+    count_workers,
+    held_back,
+    training_samples,
+)
 from napari_segrefiner.training.start import start
 
 if TYPE_CHECKING:
@@ -168,11 +172,11 @@ class _Training:
         told: set[str] = set()
         samples = training_samples(train_sets, options, run.path, told)
         batches = TrainingBatches(samples, self._draws())
-        windows = []
+        held = Held([], "")
         if run.writes:
-            windows = windows_of(self.data, self.config, run.path, told)
+            held = held_back(self.data, train_sets, self.config, run.path, told)
         learner = self._learner(batches)
-        judge = Judge(run, self.config, windows, _facts(self.data, samples, options))
+        judge = Judge(run, self.config, held, _facts(self.data, samples, options))
         self._restore(learner)
         yield TrainStarted(
             sets=samples.names,
@@ -182,7 +186,7 @@ class _Training:
             folder=run.path,
             processes=self.team.size,
         )
-        if not counters.iteration and windows and options.init != NONE:
+        if not counters.iteration and held.windows and options.init != NONE:
             yield judge.judge(learner, counters)
         clock.begin()
         recorder = Recorder(run)
@@ -214,7 +218,12 @@ class _Training:
                 self._save(learner, judge, recorder, is_early=is_early)
         name = install_best(run, self.config, counters)
         yield TrainDone(
-            counters.iteration, run.best, name, counters.best_iteration, is_early
+            counters.iteration,
+            run.best,
+            name,
+            counters.best_iteration,
+            is_early,
+            held.limits,
         )
 
     def _learn(

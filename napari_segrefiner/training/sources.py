@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.io.datasets import ImageSet, find_sets
@@ -30,6 +30,11 @@ VALIDATION_SEED = 715_517
 CACHE = "coarse"
 #: Rows of examples that a sheet has if there are only a few sets.
 SHEET_ROWS = 6
+#: What can be said of a model without any scores.
+UNVALIDATED = (
+    "No validation was possible: there are no labelled images beside those that were "
+    "learnt from. For a figure of how good the model is, some have to be held back."
+)
 #: Cores left to the process that drives a GPU; workers that are enough for any.
 SPARED, MOST_WORKERS = 2, 16
 #: Validation pictures keep their colours: it is on them that the model will work.
@@ -83,22 +88,50 @@ def training_samples(
     )
 
 
-def validation_windows(
-    data: Path, config: RunConfig, folder: Path, told: set[str]
-) -> list[Windows]:
+class Held(NamedTuple):
+    """What a training is validated with, and what its scores therefore cannot tell.
+
+    ``windows`` are empty if none are wanted or there are no validation data; ``limits``
+    are sentences for the user, empty if every score is of pictures held back.
+    """
+
+    windows: list[Windows]
+    limits: str
+
+
+def held_back(
+    data: Path,
+    learnt: Sequence[ImageSet],
+    config: RunConfig,
+    folder: Path,
+    told: set[str],
+) -> Held:
     """Fixed windows of every set's validation side, left-out sets included.
 
-    Empty if none are wanted or there are no validation data, which is logged.
+    What is wrong with them is logged.
+
+    Parameters
+    ----------
+    data : Path
+    learnt : sequence of ImageSet
+        What is learnt from.
+    config : RunConfig
+    folder : Path
+        Of the run; it keeps what is expensive to make.
+    told : set of str
+        Problems that the user has read; others are logged, and added (in place).
     """
     options = config.options
     if not options.validation_windows:
-        return []
+        return Held([], "")
     try:
         found = find_sets(data, "val")
     except InputError as error:
         _LOG.warning("The training goes without validation: %s", error)
-        return []
-    _note_lone_images(data, found)
+        return Held([], UNVALIDATED)
+    limits = _limits(learnt, found)
+    if limits:
+        _LOG.warning("%s", limits)
     n = max(1, options.validation_windows // len(found))
     windows = []
     for one in found:
@@ -117,22 +150,26 @@ def validation_windows(
                 shown=SHOWN * max(1, SHEET_ROWS // len(found)),
             )
         )
-    return windows
+    return Held(windows, limits if windows else UNVALIDATED)
 
 
-def _note_lone_images(data: Path, found: Sequence[ImageSet]) -> None:
-    """Say which sets are validated with the image that they are learnt from."""
-    try:
-        learnt = {one.name: one.items for one in find_sets(data, "train")}
-    except InputError:  # told already, or about to be
-        return
-    for one in found:
-        if len(one.items) == 1 and one.items == learnt.get(one.name):
-            _LOG.warning(
-                "Set %s has a single image, which both teaches and validates: its "
-                "scores flatter the model; add a second image for honest ones.",
-                one.name,
-            )
+def _limits(learnt: Sequence[ImageSet], found: Sequence[ImageSet]) -> str:
+    """Which sets are validated with the very images that they are learnt from."""
+    items = {one.name: one.items for one in learnt}
+    names = [one.name for one in found if one.items == items.get(one.name)]
+    if not names:
+        return ""
+    of_set = f" of {_listed(names)}" if len(found) > 1 else ""
+    return (
+        f"No validation{of_set} was possible: there is a single labelled image, or "
+        "group of images, so the scores are those of pictures that were learnt from. "
+        "For an honest figure a second labelled image is needed."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
 def _validation_source(

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from napari_segrefiner.cli.main import main
-from napari_segrefiner.models.catalogue import FOLDER_VARIABLE
-from napari_segrefiner.training.run_state import RunFolder
+from napari_segrefiner.models.catalogue import FOLDER_VARIABLE, load_model
+from napari_segrefiner.training.run_state import BEST, RunFolder
 from tests.cells import FEW, write_cells
 
 
@@ -113,13 +113,24 @@ def test_a_process_that_was_ended_goes_on_where_it_was(
 
 
 def test_a_set_of_one_image_is_told_to_be_no_honest_validation(
-    cells: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    cells: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = [*FEW, "--iterations", "1", "--name", "none"]
+    sentence = "No validation was possible: there is a single labelled image"
     assert main(["train", str(cells), "-o", str(tmp_path / "three"), *words]) == 0
-    assert "single image" not in caplog.text
+    assert sentence not in caplog.text + capsys.readouterr().err
+    assert not load_model(tmp_path / "three" / BEST).card.limits
     for part in ("images", "labels"):
         for name in ("1.png", "2.png"):
             (cells / part / name).unlink()
     assert main(["train", str(cells), "-o", str(tmp_path / "one"), *words]) == 0
-    assert caplog.text.count("Set cells has a single image") == 1
+    assert caplog.text.count(sentence) == 1
+    report = capsys.readouterr().err.partition("Done after")[2]
+    assert sentence in report
+    assert "a second labelled image is needed" in report
+    model = load_model(tmp_path / "one" / BEST)
+    assert model.card.limits.startswith(sentence)
+    assert model.card.metrics["sets"]["cells"]["n_windows"] == 4

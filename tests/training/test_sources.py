@@ -1,14 +1,27 @@
-"""How many processes prepare windows."""
+"""What is held back, and how many processes prepare windows."""
 
 from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 
+from napari_segrefiner.io.datasets import ImageSet, Item, find_sets
+from napari_segrefiner.models.card import ModelCard
 from napari_segrefiner.train_options import TRAIN_PRESETS, TrainOptions
 from napari_segrefiner.training import sources
 from napari_segrefiner.training.distributed import Team
-from napari_segrefiner.training.sources import count_workers
+from napari_segrefiner.training.run_state import RunConfig
+from napari_segrefiner.training.sources import (
+    UNVALIDATED,
+    _limits,
+    count_workers,
+    held_back,
+)
+from tests.training.test_learner import CONFIG
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -47,3 +60,48 @@ def test_a_number_that_is_given_holds_as_far_as_there_are_cores(
     for device in (CPU, CUDA):
         given = [count_workers(n, Team(0, 2, device)) for n in (0, 1, 3, 9)]
         assert given == [0, 1, 3, 4]
+
+
+def _set(name: str, *stems: str) -> ImageSet:
+    return ImageSet(name, tuple(Item(s, Path(name, s), Path(name, s)) for s in stems))
+
+
+@pytest.mark.parametrize(
+    ("learnt", "validated", "said"),
+    [
+        ([_set("a", "1", "2")], [_set("a", "3")], ""),
+        ([_set("a", "1")], [_set("a", "1")], "No validation was possible: there is a"),
+        # images of one group stay together, however many there are
+        ([_set("a", "1", "2")], [_set("a", "1", "2")], "No validation was possible"),
+        (
+            [_set("a", "1"), _set("b", "1", "2"), _set("c", "1")],
+            [_set("a", "1"), _set("b", "3"), _set("c", "1")],
+            "No validation of a and c was possible",
+        ),
+        # a set that is left out is not learnt from
+        ([_set("b", "1", "2")], [_set("a", "1"), _set("b", "3")], ""),
+    ],
+)
+def test_scores_of_learnt_pictures_are_said_to_be_such(
+    learnt: list[ImageSet], validated: list[ImageSet], said: str
+) -> None:
+    found = _limits(learnt, validated)
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
+def test_a_training_without_anything_to_validate_with_says_so(
+    set_folder: Path, tmp_path: Path, tiny_options: TrainOptions
+) -> None:
+    whole = tmp_path / "cells"
+    shutil.copytree(set_folder, whole / "train")
+    learnt = find_sets(whole, "train")
+    asked = dataclasses.replace(tiny_options, validation_windows=2).resolved()
+    unasked = dataclasses.replace(tiny_options, validation_windows=0).resolved()
+    limits = []
+    for options in (asked, unasked):
+        config = RunConfig("", options, ModelCard("", "", "", CONFIG))
+        held = held_back(whole, learnt, config, tmp_path, set())
+        assert not held.windows
+        limits.append(held.limits)
+    assert limits == [UNVALIDATED, ""]
