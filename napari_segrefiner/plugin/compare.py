@@ -107,11 +107,16 @@ def read_layers(
     if truth is None or coarse is None:
         message = "Choose the layer of the truth and that of the coarse labels."
         raise InputError(message)
-    if truth is coarse or truth in refined or coarse in refined:
-        message = "The truth, the coarse and the refined labels must be three layers."
-        raise InputError(message)
+    chosen = (truth, coarse, *refined)
+    for layer in chosen:
+        if chosen.count(layer) > 1:
+            message = (
+                f"'{layer.name}' is chosen twice; the truth, the coarse and the "
+                "refined labels must be different layers."
+            )
+            raise InputError(message)
     shape = array_shape(truth)
-    for layer in (truth, coarse, *refined):
+    for layer in chosen:
         check_labels(layer)
         if array_shape(layer) != shape:
             message = (

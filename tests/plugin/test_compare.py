@@ -151,8 +151,8 @@ def test_the_table_has_a_line_per_metric_and_marks_the_best() -> None:
     ("change", "words"),
     [
         (lambda t, c, r: (None, c, []), "Choose the layer"),
-        (lambda t, c, r: (t, t, []), "three layers"),
-        (lambda t, c, r: (t, c, [c]), "three layers"),
+        (lambda t, c, r: (t, t, []), "'truth' is chosen twice"),
+        (lambda t, c, r: (t, c, [c]), "'cells' is chosen twice"),
         (lambda t, c, r: (t, c, [Labels(r.data[:30], name="half")]),
          "60 x 80 but 'half' is 30 x 80"),
     ],
