@@ -44,7 +44,7 @@ REAL = {"real": 0, "real2": 1}
 ALL_KINDS = (*KINDS, *REAL)
 RECORD = "record.json"
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -178,19 +178,19 @@ def _record(plan: CoarsePlan) -> dict[str, Any]:
 def _make(made: CoarseSet, one: ImageSet, plan: CoarsePlan) -> bool:
     """Write one set of one kind; returns whether there was anything."""
     if one.problems and made.kind == plan.kinds[0]:  # told once
-        _LOG.warning("%s", report(one.problems))
+        logger.warning("%s", report(one.problems))
     usable = [item for item in one.items if _has_kind(item, made.kind)]
     truths = {}
     for item in usable:
         try:
             truth = read_truth(item)
         except InputError as error:
-            _LOG.warning("%s", error)
+            logger.warning("%s", error)
             continue
         if truth.ndim == 2 and truth.any():
             truths[item.stem] = truth
         elif truth.ndim != 2:
-            _LOG.warning("%s is a stack; it is left out.", item.labels)
+            logger.warning("%s is a stack; it is left out.", item.labels)
     chosen = choose_objects(truths, plan.limit, f"{plan.seed}/{one.name}")
     is_any = False
     for item in usable:
@@ -200,7 +200,7 @@ def _make(made: CoarseSet, one: ImageSet, plan: CoarsePlan) -> bool:
         try:
             coarse = _coarse(item, truth, made.kind, ids, plan)
         except InputError as error:
-            _LOG.warning("%s", error)
+            logger.warning("%s", error)
             continue
         if coarse.labels.any():
             _write(made, item, coarse)
@@ -253,7 +253,7 @@ def _read_real(
     labels = read_mask(path) if item.is_mask else read_labels(path)
     if labels.shape == truth.shape:
         return labels
-    _LOG.warning("%s has another size than its truth; it is left out.", path)
+    logger.warning("%s has another size than its truth; it is left out.", path)
     return np.zeros_like(truth)
 
 

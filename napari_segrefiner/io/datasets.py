@@ -19,7 +19,7 @@ from napari_segrefiner.io.mask_folders import (
     side_of,
 )
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Split = Literal["train", "val"]
 #: Endings that are looked for, in order of preference when a stem occurs twice.
@@ -132,7 +132,7 @@ def find_sets(
         raise InputError(msg)
     for one in found:
         if one.problems and not one.items:
-            _LOG.warning("%s", report(one.problems))
+            logger.warning("%s", report(one.problems))
     return sets
 
 

@@ -21,7 +21,7 @@ MAX_LABEL = 65535
 #: (..., Y, X), 0 for background.
 Labels = npt.NDArray[np.unsignedinteger[Any]]
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: Percentiles that become black and white when an image is not 8-bit.
 STRETCH = (0.1, 99.9)
@@ -92,7 +92,7 @@ def read_sets(
         msg = f"No image with labels can be used. {report(new) if new else ''}"
         raise InputError(msg.strip())
     if new:
-        _LOG.warning("%s", report(new))
+        logger.warning("%s", report(new))
     return read
 
 

@@ -23,7 +23,7 @@ from PIL import Image
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.io.memory import check_memory
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Format = Literal["TIFF", "PNG", "JPEG", "NPY"]
 
@@ -222,14 +222,14 @@ class _Complaints(logging.Handler):
 @contextlib.contextmanager
 def _complaints() -> Iterator[list[str]]:
     """What tifffile logs as an error inside the block, kept from the terminal."""
-    logger, handler = logging.getLogger("tifffile"), _Complaints()
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
+    readers, handler = logging.getLogger("tifffile"), _Complaints()
+    propagate, readers.propagate = readers.propagate, False
+    readers.addHandler(handler)
     try:
         yield handler.texts
     finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
+        readers.removeHandler(handler)
+        readers.propagate = propagate
 
 
 def _read_tiff(path: Path) -> Raster:
@@ -257,7 +257,7 @@ def _decode_tiff(path: Path) -> Raster:
         series = file.series[0]
         page = series.keyframe
         if len(file.series) > 1:
-            _LOG.warning(
+            logger.warning(
                 "%s holds %d images of different kinds; the first is read.",
                 path,
                 len(file.series),

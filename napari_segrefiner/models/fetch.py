@@ -17,7 +17,7 @@ from napari_segrefiner.models.published import Published, published
 if TYPE_CHECKING:
     from napari_segrefiner.models.import_model import Imported
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: Called with the bytes that have arrived and those expected, 0 where unknown.
 Progress = Callable[[int, int], None]
@@ -105,7 +105,7 @@ def download(
                     f"{model.by_hand}"
                 )
                 raise DownloadError(message) from error
-            log.info("Attempt %d at %s failed: %s", attempt, url, _reason(error))
+            logger.info("Attempt %d at %s failed: %s", attempt, url, _reason(error))
             time.sleep(pause * attempt)
         else:
             return

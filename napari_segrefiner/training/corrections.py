@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import logging
 import time
 from collections.abc import Collection, Generator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
     from napari_segrefiner.core.denoiser import Arithmetic
     from napari_segrefiner.models.card import ModelCard
     from napari_segrefiner.options import Device
-
-_LOG = logging.getLogger(__name__)
 
 Labels = npt.NDArray[Any]
 

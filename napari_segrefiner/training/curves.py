@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_segrefiner.errors import InputError
+from napari_segrefiner.io.atomic import write_whole
 from napari_segrefiner.training.charts import (
     COLOURS,
     FAINT,
@@ -42,7 +42,7 @@ def draw_curves(run: RunFolder, subtitle: str = "", best: int = -1) -> Path:
 
     Raises
     ------
-    InputError
+    SegRefinerError
         If the picture cannot be written.
     """
     log, scores = run.rows(LOG), run.rows(VALIDATION)
@@ -61,16 +61,8 @@ def draw_curves(run: RunFolder, subtitle: str = "", best: int = -1) -> Path:
         charts, title=f"Training {run.path.resolve().name}", subtitle=subtitle
     )
     path = run.path / CURVES
-    part = path.with_name(CURVES + ".part")
-    try:
+    with write_whole(path, overwrite=True) as part:
         picture.save(part, format="PNG", optimize=True)
-        part.replace(path)
-    except OSError as error:
-        message = (
-            f"{path} cannot be written ({error}); make room, then continue the run "
-            "with --resume."
-        )
-        raise InputError(message) from error
     return path
 
 

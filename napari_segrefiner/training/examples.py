@@ -14,6 +14,8 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from napari_segrefiner.io.atomic import write_whole
+
 EXAMPLES = "examples.npz"
 
 
@@ -31,19 +33,17 @@ def write_examples(path: Path, examples: Mapping[str, Sequence[Example]]) -> Non
 
     Raises
     ------
-    OSError
+    SegRefinerError
         If it cannot be written.
     """
     flat = [(name, one) for name, given in examples.items() for one in given]
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
+    with write_whole(path, overwrite=True) as part, part.open("wb") as file:
         np.savez_compressed(
             file,
             names=np.array([name for name, _ in flat]),
             pictures=np.stack([one.picture for _, one in flat]),
             masks=np.stack([np.stack(one[1:]) for _, one in flat]),
         )
-    part.replace(path)
 
 
 def read_examples(path: Path) -> list[tuple[str, Example]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_segrefiner.models.catalogue import Entry
     from napari_segrefiner.training.run_state import Counters, RunConfig, RunFolder
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def install_best(run: RunFolder, config: RunConfig, counters: Counters) -> str:
@@ -46,7 +46,7 @@ def install_best(run: RunFolder, config: RunConfig, counters: Counters) -> str:
         card = dataclasses.replace(model.card, name=name)
         install_model(card, model.network.state_dict(), half=True)
     except ModelError as error:
-        _LOG.warning("The model stays in %s alone. %s", run.best, error)
+        logger.warning("The model stays in %s alone. %s", run.best, error)
         return ""
     return name
 

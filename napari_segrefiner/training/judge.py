@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.core.denoiser import autocast
-from napari_segrefiner.errors import InputError
+from napari_segrefiner.io.atomic import write_whole
 from napari_segrefiner.train_options import known
 from napari_segrefiner.training.curves import draw_curves
 from napari_segrefiner.training.events import Validated
@@ -153,15 +153,11 @@ class Judge:
         path = self.run.path / PICTURES / f"{counters.iteration:06d}.png"
         try:
             path.parent.mkdir(exist_ok=True)
-            sheet.save(path, optimize=True)
-            path = self.run.path / EXAMPLES
-            write_examples(path, examples)
         except OSError as error:
-            message = (
-                f"{path} cannot be written ({error}); make room, then continue the run "
-                "with --resume."
-            )
-            raise InputError(message) from error
+            raise self.run.unwritable(error) from error
+        with write_whole(path, overwrite=True) as part:
+            sheet.save(part, format="PNG", optimize=True)
+        write_examples(self.run.path / EXAMPLES, examples)
 
 
 def keeps(counters: Counters, scores: Sequence[SetScore]) -> bool:

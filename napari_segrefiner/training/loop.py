@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,8 +60,6 @@ if TYPE_CHECKING:
     from napari_segrefiner.network import DenoisingUNet
     from napari_segrefiner.options import Precision
     from napari_segrefiner.training.sources import CountedSource
-
-_LOG = logging.getLogger(__name__)
 
 
 def train(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_segrefiner.io.coco import CocoObject
     from napari_segrefiner.training.simulate import Mask
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: Objects up to this area are not learnt from by LR, px (SPEC 2.3).
 SMALLEST_AREA = 512
@@ -122,7 +122,7 @@ class PublishedSamples:
         if told is not None:
             told.update(new)
         if new:
-            _LOG.warning("%s", report(new))
+            logger.warning("%s", report(new))
         self.order = EpochOrder(is_wide, seed)
         self._latest: tuple[int, tuple[Crop, ...]] = (-1, ())
 
@@ -218,7 +218,7 @@ class PublishedSamples:
                 with write_whole(kept, overwrite=True) as part:
                     Image.fromarray(coarse).save(part, format="PNG")
             except (OSError, SegRefinerError) as error:
-                _LOG.warning("A coarse mask is made anew each time. %s", error)
+                logger.warning("A coarse mask is made anew each time. %s", error)
             return coarse
         coarse = read_mask(kept).astype(bool)
         if coarse.shape != fine.shape:
@@ -238,7 +238,7 @@ class PublishedSamples:
                 return self._draw_annotated(rng, item)
             pairs = read_item(item)
         except InputError as error:
-            _LOG.warning("%s", error)
+            logger.warning("%s", error)
             return None
         pair = pairs[int(rng.integers(len(pairs)))]
         areas = np.bincount(pair.labels.ravel())

@@ -14,7 +14,7 @@ from napari_segrefiner.errors import OptionError
 if TYPE_CHECKING:
     from napari_segrefiner.training.run_state import RunFolder
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 LOCK = "lock"
 
@@ -49,7 +49,7 @@ def alone_in(run: RunFolder) -> Iterator[None]:
             )
             raise OptionError(message) from error
         except OSError as error:  # some network drives know no locks
-            _LOG.info("%s cannot be locked: %s", run.path, error)
+            logger.info("%s cannot be locked: %s", run.path, error)
         yield
 
 

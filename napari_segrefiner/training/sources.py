@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_segrefiner.training.distributed import Team
     from napari_segrefiner.training.run_state import RunConfig
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: Seed of validation windows: the same in every run, other than any training's.
 VALIDATION_SEED = 715_517
@@ -127,18 +127,18 @@ def held_back(
     try:
         found = find_sets(data, "val")
     except InputError as error:
-        _LOG.warning("The training goes without validation: %s", error)
+        logger.warning("The training goes without validation: %s", error)
         return Held([], UNVALIDATED)
     limits = _limits(learnt, found)
     if limits:
-        _LOG.warning("%s", limits)
+        logger.warning("%s", limits)
     n = max(1, options.validation_windows // len(found))
     windows = []
     for one in found:
         try:
             source = _validation_source(one, options, folder, told)
         except InputError as error:
-            _LOG.warning("Set %s is not validated: %s", one.name, error)
+            logger.warning("Set %s is not validated: %s", one.name, error)
             continue
         windows.append(
             draw_windows(

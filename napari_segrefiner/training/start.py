@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_segrefiner.models.checkpoint import Model
     from napari_segrefiner.training.distributed import Team
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 #: The small network of the published kind (SPEC 3.1), for trials and tests.
 REDUCED = NetworkConfig(
@@ -60,7 +60,7 @@ def start(
         config = run.read_config()
         config = dataclasses.replace(config, options=_continued(config, options))
         if Path(config.data) != data.resolve():
-            _LOG.warning(
+            logger.warning(
                 "The run began with %s and goes on with %s.", config.data, data
             )
         return config, DenoisingUNet(config.card.network)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+import pytest
 
+from napari_segrefiner.errors import SegRefinerError
 from napari_segrefiner.training.examples import (
     Example,
     read_examples,
@@ -29,6 +34,24 @@ def test_examples_come_back_with_the_names_of_their_sets(tmp_path: Path) -> None
         for ours, theirs in zip(one, example(seed), strict=True):
             np.testing.assert_array_equal(ours, theirs)
             assert ours.dtype == theirs.dtype
+    assert [p.name for p in tmp_path.iterdir()] == ["examples.npz"]
+
+
+def test_a_write_that_fails_leaves_the_last_examples_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "examples.npz"
+    write_examples(path, {"cells": [example(1)]})
+    before = path.read_bytes()
+
+    def runs_full(file: IO[bytes], **_: object) -> None:
+        file.write(b"half of it")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez_compressed", runs_full)
+    with pytest.raises(SegRefinerError, match=r"No space left .*; make room"):
+        write_examples(path, {"cells": [example(2)]})
+    assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["examples.npz"]
 
 
