@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from napari_segrefiner.core.events import Event
 from napari_segrefiner.errors import MissingExtraError
 from napari_segrefiner.options import RefineOptions
+from napari_segrefiner.training.correction_data import Correction
 from napari_segrefiner.training.events import LearningDone, LearningEvent
 
 if TYPE_CHECKING:
@@ -47,20 +48,6 @@ class Added:
     notes: tuple[str, ...] = ()
 
 
-class Lesson(NamedTuple):
-    """Corrected objects of one plane, as training.corrections takes them.
-
-    ``image`` is what ``refine`` takes, ``coarse`` and ``fine`` are (Y, X) labels before
-    and after, ``ids`` those of `fine` that are right, ``name`` is that of the image.
-    """
-
-    image: npt.NDArray[Any]
-    coarse: npt.NDArray[Any]
-    fine: npt.NDArray[Any]
-    ids: tuple[int, ...]
-    name: str
-
-
 @dataclass(frozen=True)
 class Learnt:
     """A model has learnt; ``name`` in the user's models, empty if it is no better."""
@@ -79,7 +66,7 @@ class Engine(Protocol):
         """Load a model and everything that the first run would wait for."""
 
     def learn(
-        self, model: str, options: RefineOptions, lessons: Sequence[Lesson]
+        self, model: str, options: RefineOptions, corrections: Sequence[Correction]
     ) -> Iterator[LearningEvent | Learnt]:
         """Teach a model; at the end ``Learnt`` instead of ``LearningDone``."""
 
@@ -141,22 +128,19 @@ class PackagedEngine:
         )
 
     def learn(
-        self, model: str, options: RefineOptions, lessons: Sequence[Lesson]
+        self, model: str, options: RefineOptions, corrections: Sequence[Correction]
     ) -> Iterator[LearningEvent | Learnt]:
         """Teach a model; if it is no worse, it joins the user's models."""
         loaded = self._loaded(model)
-        from napari_segrefiner.training.correction_data import Correction
         from napari_segrefiner.training.corrections import learn
 
-        corrections = [
-            Correction(one.image, one.coarse, one.fine, one.ids) for one in lessons
-        ]
         with loaded.in_use, spared_core():
             for event in learn(
                 corrections, loaded.model, options=options, device=options.device
             ):
                 if isinstance(event, LearningDone):
-                    yield Learnt(_keep(event.model, model, lessons), event.sentence)
+                    name = _keep(event.model, model, corrections)
+                    yield Learnt(name, event.sentence)
                 else:
                     yield event
 
@@ -213,7 +197,7 @@ def _numbered(name: str, taken: set[str]) -> str:
     )
 
 
-def _keep(learnt: Model | None, old: str, lessons: Sequence[Lesson]) -> str:
+def _keep(learnt: Model | None, old: str, corrections: Sequence[Correction]) -> str:
     """Put what was learnt into the user's models; its name, empty if there is none.
 
     A model that was corrected before gets a higher number, not a longer name.
@@ -230,8 +214,8 @@ def _keep(learnt: Model | None, old: str, lessons: Sequence[Lesson]) -> str:
     taken = {entry.name for entry in entries()}
     if name in taken:
         name = _numbered(name, taken)
-    images = list(dict.fromkeys(one.name for one in lessons))
-    n_objects = sum(len(one.ids) for one in lessons)
+    images = list(dict.fromkeys(one.name for one in corrections))
+    n_objects = sum(len(one.ids) for one in corrections)
     card = dataclasses.replace(
         learnt.card,
         name=name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from napari_segrefiner.plugin.ledger import Ledger
 from napari_segrefiner.plugin.planes import Plane, array_shape
 from napari_segrefiner.plugin.results import write_marks
 from napari_segrefiner.plugin.sheet import Change, Sheet, Standing
-from napari_segrefiner.plugin.worker import Corrected
+from napari_segrefiner.training.correction_data import Correction
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -152,15 +153,17 @@ class Marks:
         n_corrected = sum(len(ids) for _, _, _, ids in self._corrected())
         return Tally(n_corrected, n_others)
 
-    def collect(self) -> list[Corrected]:
+    def collect(self) -> list[Correction]:
         """The corrected objects of all layers, as they are at this moment."""
         found = []
         for layer, plane, sheet, ids in self._corrected():
             image: Any = sheet.image()  # it is listed
             found.append(
-                Corrected(
-                    image=image_reader(image, layer, plane, sheet.channel),
-                    plane=plane,
+                Correction(
+                    # read in the worker, when its turn comes
+                    image=partial(
+                        image_reader(image, layer, plane, sheet.channel).read, plane
+                    ),
                     coarse=sheet.coarse.copy(),
                     fine=np.array(layer.data[plane.index]),
                     ids=tuple(sorted(ids)),

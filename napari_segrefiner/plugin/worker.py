@@ -26,10 +26,11 @@ from napari_segrefiner.errors import InputError, SegRefinerError
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin.edits import Edit, object_edit, plane_edit
-from napari_segrefiner.plugin.engine import Added, Engine, Learnt, Lesson, ModelFacts
+from napari_segrefiner.plugin.engine import Added, Engine, Learnt, ModelFacts
 from napari_segrefiner.plugin.frames import Frame, PackedMask
 from napari_segrefiner.plugin.images import ImageReader
 from napari_segrefiner.plugin.planes import Plane
+from napari_segrefiner.training.correction_data import Correction
 from napari_segrefiner.training.events import LearningProgress, LearningTest
 
 logger = logging.getLogger(__name__)
@@ -104,28 +105,6 @@ class PlaneDone:
     edit: Edit
     report: tuple[ObjectReport, ...]
     record: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Corrected:
-    """Corrected objects of one plane.
-
-    ``coarse`` and ``fine`` are (Y, X) labels before and after, ``ids`` those of `fine`
-    that are right, ``name`` is that of the image.
-    """
-
-    image: ImageReader
-    plane: Plane
-    coarse: npt.NDArray[Any]
-    fine: npt.NDArray[Any]
-    ids: tuple[int, ...]
-    name: str
-
-    def read(self) -> Lesson:
-        """The same with the image's pixels."""
-        return Lesson(
-            self.image.read(self.plane), self.coarse, self.fine, self.ids, self.name
-        )
 
 
 @dataclass(frozen=True)
@@ -263,11 +242,11 @@ def learn(
     engine: Engine,
     model: str,
     options: RefineOptions,
-    corrected: Sequence[Corrected],
+    corrections: Sequence[Correction],
     cancelled: threading.Event,
 ) -> Iterator[WorkerEvent]:
     """Teach the model what was corrected; ends early and quietly when cancelled."""
-    events = engine.learn(model, options, [one.read() for one in corrected])
+    events = engine.learn(model, options, corrections)
     share = 0.0
     with closing(_Closable(events)) as steps:
         for event in steps:

@@ -31,18 +31,21 @@ class Correction(NamedTuple):
 
     Attributes
     ----------
-    image : (Y, X), (Y, X, C) or (C, Y, X) array
-        Anything that ``refine`` takes.
+    image : (Y, X), (Y, X, C) or (C, Y, X) array, or callable
+        Anything that ``refine`` takes, or what reads it when its turn comes.
     coarse, fine : (Y, X) integer arrays
         Labels as they went into the refinement, and as they were accepted or corrected.
     ids : tuple of int
         Labels of `fine` that are right, with the same numbers in `coarse`.
+    name : str
+        Of the image.
     """
 
-    image: npt.NDArray[Any]
+    image: Any
     coarse: npt.NDArray[Any]
     fine: npt.NDArray[Any]
     ids: tuple[int, ...]
+    name: str = ""
 
 
 class Subject(NamedTuple):
@@ -185,7 +188,7 @@ def without(subjects: Sequence[Subject], held: Collection[Subject]) -> list[Subj
 
 
 def as_integers(corrections: Sequence[Correction]) -> list[Correction]:
-    """The same with bool labels as 0 and 1, and plain numbers as ids.
+    """The same with images read, bool labels as 0 and 1, and plain numbers as ids.
 
     Raises
     ------
@@ -194,8 +197,7 @@ def as_integers(corrections: Sequence[Correction]) -> list[Correction]:
     """
     plain = []
     for one in corrections:
-        image, coarse, fine, ids = one
-        for labels in (coarse, fine):
+        for labels in (one.coarse, one.fine):
             if np.asarray(labels).dtype.kind not in "biu":
                 message = (
                     f"Labels of type {np.asarray(labels).dtype} were given; whole "
@@ -203,11 +205,11 @@ def as_integers(corrections: Sequence[Correction]) -> list[Correction]:
                 )
                 raise InputError(message)
         plain.append(
-            Correction(
-                np.asarray(image),
-                _integers(np.asarray(coarse)),
-                _integers(np.asarray(fine)),
-                tuple(int(label) for label in ids if label),
+            one._replace(
+                image=np.asarray(one.image() if callable(one.image) else one.image),
+                coarse=_integers(np.asarray(one.coarse)),
+                fine=_integers(np.asarray(one.fine)),
+                ids=tuple(int(label) for label in one.ids if label),
             )
         )
     return plain

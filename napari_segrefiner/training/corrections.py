@@ -5,18 +5,14 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
-from collections.abc import Collection, Generator, Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING
 
 from napari_segrefiner.core.device import choose_device, translated_errors
-from napari_segrefiner.core.events import RunDone
-from napari_segrefiner.core.refiner import Refiner
 from napari_segrefiner.errors import CollapseError, InputError, OptionError
 from napari_segrefiner.models.checkpoint import Model
 from napari_segrefiner.options import RefineOptions
+from napari_segrefiner.train_options import TRAIN_PRESETS
 from napari_segrefiner.training.batches import Draws, TrainingBatches
 from napari_segrefiner.training.correction_data import (
     Correction,
@@ -28,6 +24,8 @@ from napari_segrefiner.training.correction_data import (
     training_pairs,
     without,
 )
+from napari_segrefiner.training.correction_exam import Exam
+from napari_segrefiner.training.correction_verdict import describe, is_worth_keeping
 from napari_segrefiner.training.events import (
     RIGHT,
     HeldBack,
@@ -35,33 +33,26 @@ from napari_segrefiner.training.events import (
     LearningEvent,
     LearningProgress,
     LearningStarted,
-    LearningTest,
 )
 from napari_segrefiner.training.learner import Learner, rate_at
 from napari_segrefiner.training.samples import SampleOptions, Samples
-from napari_segrefiner.training.validate import Windows, draw_windows, validate
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.denoiser import Arithmetic
     from napari_segrefiner.models.card import ModelCard
     from napari_segrefiner.options import Device
 
-Labels = npt.NDArray[Any]
-
 #: What the network learns from: made-up objects against forgetting, and the user's.
 COMPOSITE_SHARE, REAL_COARSE = 0.35, 0.5
-BATCH_SIZE, LEARNING_RATE, WARM_UP = 16, 4e-4, 10
-EMA, OWN_SHARE, MAP_DROPOUT, CLIP, WEIGHT_DECAY = 0.99, 0.4, 0.1, 1.0, 1e-4
+BATCH_SIZE, LEARNING_RATE, WARM_UP, EMA = 16, 4e-4, 10, 0.99
+#: All else is as in any other short training.
+QUICK = TRAIN_PRESETS["quick"]
 #: Share of the time for each of two folds; the rest is for the result and for tests.
 FOLD_SHARE, WHOLE_SHARE = 0.28, 0.85
 #: Iterations after which the pace is known, and the fewest that are worth their time.
 PACE_AFTER, FEWEST = 6, 30
 #: How many times longer than it should the learning may take on a busy machine.
 PATIENCE = 3
-#: Made-up objects that are tested for what was forgotten, and how much may be (IoU).
-GENERAL_WINDOWS, FORGETTABLE = 64, 0.01
-#: Of these, tested between two moments at which it can be stopped.
-AT_ONCE = 16
 NOTHING_COARSE = (
     "None of the corrected objects has a coarse mask to be refined again; correct some "
     "objects that were refined."
@@ -70,12 +61,6 @@ NOTHING_WRONG = (
     "The model refines all of these objects as they are accepted; there is nothing to "
     "learn. Correct some that it gets wrong."
 )
-#: An object is harmed if its IoU falls by more than this, as in validations.
-HARM = 0.05
-#: What an object that was accepted as it came may lose (IoU).
-TOLERANCE = 0.05
-#: Below so many objects a figure is a hint.
-FEW = 10
 
 
 def learn(
@@ -154,26 +139,25 @@ class _Lesson:
     ) -> None:
         self.corrections = corrections
         self.model = model
-        self.options = options
         self.device = choose_device(options.device)
         self.precision: Arithmetic = precision
         self.seed = seed
         self.subjects = find_subjects(corrections)
+        self.exam = Exam(corrections, self.subjects, options, model.card, seed)
         self.started = time.monotonic()
         self.iterations = 0
 
     def events(self, seconds: float, name: str) -> Generator[LearningEvent, None, None]:
         """The whole of it."""
         able = able_subjects(self.subjects, self.corrections)
-        before = yield from self._refined(self.model, able)
+        before = yield from self.exam.refined(self.model, able)
         if all(iou >= RIGHT for iou in before.values()):
             raise InputError(NOTHING_WRONG if able else NOTHING_COARSE)
         parts = split_subjects(before, len(self.subjects), self.seed)
         is_folded = len(parts) > 1
         held = [subject for part in parts for subject in part]
         yield LearningStarted(len(self.subjects), len(held), len(parts))
-        general = self._general_windows()
-        general_before = yield from self._general(self.model, general)
+        general_before = yield from self.exam.general(self.model)
 
         after: dict[Subject, float] = {}
         share = FOLD_SHARE if is_folded else WHOLE_SHARE
@@ -184,14 +168,14 @@ class _Lesson:
             learnt = yield from self._teach(
                 chosen, seconds, share, number / n_rounds, 1 / n_rounds
             )
-            after |= yield from self._refined(learnt, part)
+            after |= yield from self.exam.refined(learnt, part)
         if is_folded:
             learnt = yield from self._teach(
                 self.subjects, seconds, share, len(parts) / n_rounds, 1 / n_rounds
             )
-        general_after = yield from self._general(learnt, general)
+        general_after = yield from self.exam.general(learnt)
         objects = tuple(
-            HeldBack(s.image, s.label, self._coarse_iou(s), before[s], after[s])
+            HeldBack(s.image, s.label, self.exam.coarse_iou(s), before[s], after[s])
             for s in held
         )
         done = LearningDone(None, objects, general_before, general_after, "")
@@ -221,17 +205,17 @@ class _Lesson:
         draws = Draws(
             self.seed,
             BATCH_SIZE,
-            OWN_SHARE,
-            own_after=0,
-            map_dropout=MAP_DROPOUT,
+            QUICK["own_share"],
+            own_after=QUICK["own_after"],
+            map_dropout=QUICK["map_dropout"],
             normalisation=card.normalisation,
         )
         batches = TrainingBatches(samples, draws)
         network = copy.deepcopy(self.model.network).requires_grad_(True)
         learner = Learner(
             network.to(self.device),
-            weight_decay=WEIGHT_DECAY,
-            clip=CLIP,
+            weight_decay=QUICK["weight_decay"],
+            clip=QUICK["clip"],
             ema=EMA,
             precision=self.precision,
         )
@@ -247,7 +231,7 @@ class _Lesson:
                 iteration,
                 self.iterations,
                 highest=LEARNING_RATE,
-                final=0.02,
+                final=QUICK["final_rate"],
                 warm_up=WARM_UP,
             )
             result = learner.learn(batches[iteration], iteration, rate)
@@ -285,60 +269,6 @@ class _Lesson:
             raise OptionError(message)
         return max(n, FEWEST)
 
-    def _refined(
-        self, model: Model, subjects: Collection[Subject]
-    ) -> Generator[LearningEvent, None, dict[Subject, float]]:
-        """IoU with its correction of each object, refined by `model`."""
-        found = {}
-        for number, one in enumerate(self.corrections):
-            ids = tuple(s.label for s in subjects if s.image == number)
-            if not ids:
-                continue
-            options = dataclasses.replace(self.options, ids=ids)
-            for event in Refiner(model, options).steps(one.image, one.coarse):
-                yield LearningTest()
-                if isinstance(event, RunDone):
-                    refined = event.result.labels
-            for label in ids:
-                found[Subject(number, label)] = _iou(refined, one.fine, label)
-        return found
-
-    def _coarse_iou(self, subject: Subject) -> float:
-        one = self.corrections[subject.image]
-        return _iou(one.coarse, one.fine, subject.label)
-
-    def _general_windows(self) -> Windows:
-        """Made-up objects; the user's pictures lend no more than textures."""
-        card = self.model.card
-        samples = Samples(
-            [("general", training_pairs(self.corrections, self.subjects))],
-            seed=self.seed + 1,
-            window=card.grids.base,
-            options=SampleOptions(composite_share=1.0),
-        )
-        return draw_windows(
-            "general", samples, GENERAL_WINDOWS, self.seed, card.normalisation, shown=0
-        )
-
-    def _general(
-        self, model: Model, windows: Windows
-    ) -> Generator[LearningEvent, None, float]:
-        """Mean IoU of the windows, refined by `model`."""
-        network = model.network.to(self.device)
-        total = 0.0
-        for start in range(0, GENERAL_WINDOWS, AT_ONCE):
-            part = windows.part(start, start + AT_ONCE)
-            found = validate(
-                network,
-                [part],
-                device=self.device,
-                steps=model.card.defaults.steps,
-                last=model.card.defaults.last,
-            )
-            total += found.scores[0].refined * len(part.fine)
-            yield LearningTest()
-        return total / GENERAL_WINDOWS
-
     def _named(self, learnt: Model, name: str, done: LearningDone) -> Model:
         old = self.model.card
         card: ModelCard = dataclasses.replace(
@@ -365,57 +295,3 @@ class _Lesson:
         )
         network = learnt.network.cpu().eval().requires_grad_(False)
         return Model(network, card)
-
-
-def is_worth_keeping(done: LearningDone) -> bool:
-    """Whether what was learnt is no worse than before.
-
-    The mean of the held-back objects is not lower, no more of them are harmed than
-    helped, and the made-up objects have not suffered.
-    """
-    changes = [_change(one) for one in done.held_back]
-    harmed = sum(change < -HARM for change in changes)
-    helped = sum(change > HARM for change in changes)
-    return (
-        sum(changes) >= 0
-        and harmed <= helped
-        and done.general_after >= done.general_before - FORGETTABLE
-    )
-
-
-def _change(one: HeldBack) -> float:
-    """What an object gained, in IoU.
-
-    Whoever accepted an object as it came would have accepted one that is nearly the
-    same, so of these only the loss beyond TOLERANCE counts.
-    """
-    if one.was_right:
-        return min(one.after - one.before + TOLERANCE, 0.0)
-    return one.after - one.before
-
-
-def describe(done: LearningDone, *, is_better: bool, is_folded: bool) -> str:
-    """The result in words, with how much it rests on."""
-    n_wrong, n_right = len(done.wrong), len(done.right)
-    what = f"{n_wrong} corrected object{'s' if n_wrong > 1 else ''}"
-    how = "each held back once" if is_folded else "held back"
-    figures = f"{what}, {how}: IoU {done.before:.3f} before, {done.after:.3f} after"
-    if n_right:
-        after = sum(one.after for one in done.right) / n_right
-        figures += f"; {n_right} that the model had right: {after:.3f}"
-    few = " Few objects: take it as a hint." if n_wrong < FEW else ""
-    if is_better:
-        return f"{figures}. The new model is kept.{few}"
-    if done.general_after < done.general_before - FORGETTABLE:
-        return (
-            f"{figures}, but it has forgotten other objects (IoU "
-            f"{done.general_before:.3f} to {done.general_after:.3f}). The model stays "
-            "as it was."
-        )
-    return f"{figures}. The model stays as it was; correct more objects.{few}"
-
-
-def _iou(labels: Labels, truth: Labels, label: int) -> float:
-    first, second = labels == label, truth == label
-    union = np.count_nonzero(first | second)
-    return float(np.count_nonzero(first & second) / union) if union else 1.0

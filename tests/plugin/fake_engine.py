@@ -24,7 +24,8 @@ from napari_segrefiner.core.events import (
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.options import RefineOptions
-from napari_segrefiner.plugin.engine import Added, Learnt, Lesson, ModelFacts
+from napari_segrefiner.plugin.engine import Added, Learnt, ModelFacts
+from napari_segrefiner.training.correction_data import Correction
 from napari_segrefiner.training.events import (
     LearningEvent,
     LearningProgress,
@@ -60,7 +61,7 @@ class FakeEngine:
         self.added: Added | None = None
         self.warm_error: Exception | None = None
         self.calls: list[tuple[str, RefineOptions, np.ndarray, np.ndarray]] = []
-        self.lessons: list[tuple[str, RefineOptions, list[Lesson]]] = []
+        self.lessons: list[tuple[str, RefineOptions, list[Correction]]] = []
         self.learnt = Learnt("taught", "IoU 0.8 before, 0.9 after.")
         self.by = STEPS  # pixels by which objects have grown in the end
         self.n_closed = 0
@@ -78,7 +79,7 @@ class FakeEngine:
         return ModelFacts("fake", "grows objects", {"steps": STEPS, "flips": False})
 
     def learn(
-        self, model: str, options: RefineOptions, lessons: list[Lesson]
+        self, model: str, options: RefineOptions, lessons: list[Correction]
     ) -> Iterator[LearningEvent | Learnt]:
         self.lessons.append((model, options, lessons))
         try:

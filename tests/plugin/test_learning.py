@@ -15,9 +15,10 @@ from scipy.ndimage import binary_erosion
 
 from napari_segrefiner.errors import ModelError
 from napari_segrefiner.plugin import messages
-from napari_segrefiner.plugin.engine import Learnt, Lesson, PackagedEngine
+from napari_segrefiner.plugin.engine import Learnt, PackagedEngine
 from napari_segrefiner.plugin.keys import KEYS
 from napari_segrefiner.plugin.settings import Settings
+from napari_segrefiner.training.correction_data import Correction
 from tests.plugin.fake_engine import STEPS, FakeEngine, expected
 from tests.plugin.stage import Stage, SteppedRunner
 
@@ -296,10 +297,10 @@ def teach(stage: Stage) -> None:
 # ---- the package's own learning
 
 
-def lesson(n: int, name: str) -> Lesson:
+def lesson(n: int, name: str) -> Correction:
     from tests.training.test_correction_data import grid_of_discs
 
-    return Lesson(*grid_of_discs(n), name)
+    return grid_of_discs(n)._replace(name=name)
 
 
 @pytest.fixture

@@ -46,6 +46,14 @@ def test_objects_that_are_too_small_or_gone_do_not_count() -> None:
     assert len(found) == 6
 
 
+def test_an_image_may_be_read_when_its_turn_comes() -> None:
+    one = grid_of_discs()._replace(name="discs")
+    later = one._replace(image=lambda: one.image, ids=(np.int64(1000), 0))
+    (plain,) = as_integers([later])
+    assert np.array_equal(plain.image, one.image)
+    assert (plain.ids, plain.name) == ((1000,), "discs")
+
+
 def test_arrays_that_do_not_fit_are_refused() -> None:
     one = grid_of_discs()
     with pytest.raises(InputError, match="130 x 169 but the corrected ones 130 x 170"):

@@ -13,8 +13,11 @@ from napari_segrefiner.models.card import Defaults, Grids, ModelCard
 from napari_segrefiner.models.checkpoint import Model
 from napari_segrefiner.network import DenoisingUNet
 from napari_segrefiner.options import RefineOptions
-from napari_segrefiner.training import corrections
-from napari_segrefiner.training.corrections import describe, is_worth_keeping, learn
+from napari_segrefiner.train_options import TrainOptions
+from napari_segrefiner.training import correction_exam, corrections
+from napari_segrefiner.training.batches import Draws, TrainingBatches
+from napari_segrefiner.training.correction_verdict import describe, is_worth_keeping
+from napari_segrefiner.training.corrections import learn
 from napari_segrefiner.training.events import (
     HeldBack,
     LearningDone,
@@ -40,7 +43,7 @@ def model() -> Model:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corrections, "GENERAL_WINDOWS", 6)
+    monkeypatch.setattr(correction_exam, "GENERAL_WINDOWS", 6)
     monkeypatch.setattr(corrections, "BATCH_SIZE", 8)
     monkeypatch.setattr(corrections, "LEARNING_RATE", 5e-3)
 
@@ -107,6 +110,23 @@ def test_few_objects_are_each_held_back_once_and_all_are_learnt_in_the_end(
     assert {held.label for held in done.held_back} == set(range(1000, 1005))
     assert "5 corrected objects, each held back once" in done.sentence
     assert sum(isinstance(e, LearningProgress) for e in events) == 24
+
+
+def test_own_masks_and_hidden_maps_are_as_in_the_quick_training(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _iterations(monkeypatch, 1)
+    given: list[Draws] = []
+
+    def noted(samples: Any, draws: Draws) -> TrainingBatches:
+        given.append(draws)
+        return TrainingBatches(samples, draws)
+
+    monkeypatch.setattr(corrections, "TrainingBatches", noted)
+    list(learn([grid_of_discs(5)], model))
+    quick = TrainOptions(preset="quick").resolved()
+    assert {draws.own_share for draws in given} == {quick.own_share}
+    assert {draws.map_dropout for draws in given} == {quick.map_dropout}
 
 
 def test_the_same_seed_learns_the_same(
