@@ -297,6 +297,13 @@ class RefineOptions:
         maximum=10,
         source="RECIPE 6",
     )
+    least_change: float | None = option(
+        None,
+        "Objects that would change by less than this share (1 - IoU) keep their mask "
+        "as it is; 0 is off.",
+        minimum=0,
+        maximum=1,
+    )
     close_gaps: bool | None = option(
         None, "Touching objects stay touching: given-up pixels between them go back."
     )
@@ -344,6 +351,7 @@ PUBLISHED: dict[str, Any] = {
     "pixel_doubt": 0.0,
     "doubt": 1.0,
     "band": 0.0,
+    "least_change": 0.0,
     "close_gaps": False,
 }
 #: What is different in mode ``whole`` of preset ``published`` (SPEC 3.4).

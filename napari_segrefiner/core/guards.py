@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.core.boundary import edge, near
+from napari_segrefiner.core.report import overlap
 
 Mask = npt.NDArray[np.bool_]
 
@@ -26,16 +27,20 @@ class Guards:
     band : float
         Changes reach at most this share of the square root of the object's area, and
         one pixel more, from its coarse boundary; 0 is off.
+    least_change : float
+        Masks whose IoU with the coarse one is above 1 minus this share keep the coarse
+        one exactly; 0 is off.
     """
 
     pixel_doubt: float = 0.0
     doubt: float = 1.0
     band: float = 0.0
+    least_change: float = 0.0
 
     def limit(
         self, refined: Mask, coarse: Mask, probability: npt.NDArray[np.float32]
     ) -> Mask:
-        """The refined mask, with the coarse one where single pixels are in doubt.
+        """The refined mask, with the coarse one where this is to be trusted more.
 
         Parameters
         ----------
@@ -48,6 +53,8 @@ class Guards:
         if self.band > 0:
             reach = self.band * math.sqrt(np.count_nonzero(coarse)) + 1.0
             refined = np.where(near(edge(coarse), reach), refined, coarse)
+        if 1.0 - overlap(coarse, refined) < self.least_change:
+            refined = coarse.copy()
         return refined
 
     def holds(self, uncertainty: float) -> bool:

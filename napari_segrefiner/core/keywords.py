@@ -41,6 +41,7 @@ class OptionKeywords(TypedDict, total=False):
     pixel_doubt: float | None
     doubt: float | None
     band: float | None
+    least_change: float | None
     close_gaps: bool | None
     seed: int
     channel_axis: ChannelAxis

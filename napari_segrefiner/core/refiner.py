@@ -141,6 +141,7 @@ class Refiner:
             pixel_doubt=known(chosen.pixel_doubt),
             doubt=known(chosen.doubt),
             band=known(chosen.band),
+            least_change=known(chosen.least_change),
         )
 
     def steps(

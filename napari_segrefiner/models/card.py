@@ -66,6 +66,7 @@ class Defaults:
     pixel_doubt: float = 0.0
     doubt: float = 1.0
     band: float = 0.0
+    least_change: float = 0.0
     close_gaps: bool = True
 
 

@@ -38,6 +38,25 @@ def test_changes_far_from_the_coarse_boundary_are_taken_back() -> None:
     assert 0.7 * reach < distance.max() < reach + 1.5
 
 
+def test_masks_that_hardly_change_stay_exactly_as_they_are() -> None:
+    refined = disk(SHAPE, 30, 30, 16)
+    share = 1 - COARSE.sum() / refined.sum()
+    sure = refined.astype(np.float32)
+    kept = Guards(least_change=share + 1e-6).limit(refined, COARSE, sure)
+    np.testing.assert_array_equal(kept, COARSE)
+    changed = Guards(least_change=share - 1e-6).limit(refined, COARSE, sure)
+    np.testing.assert_array_equal(changed, refined)
+
+
+def test_what_is_left_of_a_change_decides_whether_it_is_too_small() -> None:
+    far = COARSE | disk(SHAPE, 5, 5, 4)
+    guards = Guards(band=0.1, least_change=0.001)
+    probability = far.astype(np.float32)
+    np.testing.assert_array_equal(guards.limit(far, COARSE, probability), COARSE)
+    only = Guards(least_change=0.001).limit(far, COARSE, probability)
+    np.testing.assert_array_equal(only, far)
+
+
 def test_objects_more_uncertain_than_the_limit_are_held() -> None:
     assert Guards(doubt=0.35).holds(0.36)
     assert not Guards(doubt=0.35).holds(0.35)

@@ -261,6 +261,20 @@ def test_doubtful_pixels_keep_their_coarse_label() -> None:
     assert (free.labels != labels).any()
 
 
+def test_objects_that_would_hardly_change_are_told_to_be_unchanged() -> None:
+    image, labels = scene()
+    changed = refine(image, labels, model=stub_model(bright))
+    shares = {entry.id: 1 - entry.iou for entry in changed.report}
+    assert min(shares.values()) < max(shares.values())
+    limit = (min(shares.values()) + max(shares.values())) / 2
+    result = refine(image, labels, model=stub_model(bright), least_change=limit)
+    for entry in result.report:
+        is_kept = shares[entry.id] < limit
+        assert entry.status == ("unchanged" if is_kept else "refined")
+        was = labels if is_kept else changed.labels
+        np.testing.assert_array_equal(result.labels == entry.id, was == entry.id)
+
+
 def test_an_object_too_thin_for_its_grid_is_held() -> None:
     labels = np.zeros((1200, 1200), np.uint8)
     labels[600, 100:1100] = 1
