@@ -158,6 +158,27 @@ def test_an_exact_copy_and_a_plain_damage_can_be_asked_for() -> None:
     assert not np.array_equal(plain, scene.fine)
 
 
+def test_spared_stretches_of_the_outline_stay_exactly_where_they_are() -> None:
+    scene = _scene()
+    distance = sim.signed_distance(scene.fine)
+    along = np.abs(distance) < 2
+    force = np.ones_like(distance)
+    shares = []
+    for seed in range(40):
+        left = sim.spared(np.random.default_rng(seed), force, distance)
+        assert left.min() >= 0
+        assert left.max() <= 1
+        shares.append(np.mean(left[along] == 0))
+    assert 0.25 < min(shares) < 0.4
+    assert 0.7 < max(shares) < 0.85
+    only = _only(field=1, spared=1)
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        coarse = simulate(rng, scene.fine, scene.others, scene.grey, options=only)
+        is_kept = (coarse == scene.fine)[np.abs(distance) < 0.6]
+        assert 0.25 < is_kept.mean() < 1
+
+
 def test_labelled_neighbours_are_never_covered() -> None:
     scene = _scene()
     options = dataclasses.replace(SimulatorOptions(), labelled_neighbours=1.0)
