@@ -107,7 +107,7 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
     "default-model": {
         **_WINDOWS,
         "init": NONE,
-        "iterations": 12000,
+        "iterations": 20_000,
         "large_share": 0.5,
         "learning_rate": 1e-3,
         "warm_up": 200,
