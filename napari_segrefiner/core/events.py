@@ -28,13 +28,14 @@ ObjectMode = Literal["objects", "whole"]
 class ObjectReport:
     """What happened to one object.
 
-    ``status``: refined; unchanged (the result equals the coarse mask); held (a guard
-    kept the coarse mask); kept (it would have vanished); skipped (not chosen or too
-    small). ``area_before``, ``area_after`` in pixels, ``iou`` of coarse and refined
-    mask in [0, 1], ``uncertainty`` and ``undecided_share`` in [0, 1] (SPEC 1.7; NaN
-    when skipped), ``box`` of the coarse object (half-open y0, x0, y1, x1). ``mode``:
-    what mode ``auto`` chose for it, else the mode of the run. ``n_windows`` that were
-    planned for it.
+    ``status``: refined; unchanged (the result equals the coarse mask, also if it would
+    hardly have changed); held (the guard ``doubt`` kept the coarse mask); kept (it
+    would have vanished); skipped (not chosen or too small). ``area_before``,
+    ``area_after`` in pixels, ``iou`` of coarse and refined mask in [0, 1],
+    ``uncertainty`` and ``undecided_share`` in [0, 1] (SPEC 1.7; NaN when skipped),
+    ``box`` of the coarse object (half-open y0, x0, y1, x1). ``mode``: what mode
+    ``auto`` chose for it, else the mode of the run. ``n_windows`` that were planned
+    for it.
     """
 
     id: int

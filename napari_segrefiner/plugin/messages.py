@@ -65,7 +65,7 @@ def one_finished(
     """
     texts = {
         "refined": f"Label {label} refined, {percent(change)} changed",
-        "unchanged": f"Label {label} stays as it is: the model agrees with it",
+        "unchanged": f"Label {label} stays as it is: the model agrees, or nearly",
         "held": f"Label {label} held: the model was too unsure, the coarse mask stays",
         "kept": f"Label {label} kept: it would have vanished",
         "skipped": f"Label {label} skipped: it is smaller than the minimum area",

@@ -23,7 +23,7 @@ class SimulatorOptions:
 
     First the sample's kind is drawn: an exact copy, a nearly exact one, one single
     plain damage as hurried people and simple programs make it, or a mixture with an
-    IoU target.
+    IoU target, of which ``spared`` leave stretches of the outline as they are.
     """
 
     exact: float = 0.10

@@ -32,7 +32,7 @@ CACHE = "coarse"
 SHEET_ROWS = 6
 #: What can be said of a model without any scores.
 UNVALIDATED = (
-    "No validation was possible: there are no labelled images beside those that were "
+    "No validation was possible: no labelled images can be used beside those that were "
     "learnt from. For a figure of how good the model is, some have to be held back."
 )
 #: Cores left to the process that drives a GPU; workers that are enough for any.
