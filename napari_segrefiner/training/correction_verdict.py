@@ -52,7 +52,7 @@ def describe(done: LearningDone, *, is_better: bool, is_folded: bool) -> str:
     figures = f"{what}, {how}: IoU {done.before:.3f} before, {done.after:.3f} after"
     if n_right:
         after = sum(one.after for one in done.right) / n_right
-        figures += f"; {n_right} that the model had right: {after:.3f}"
+        figures += f"; those it had right ({n_right}) are at {after:.3f} now"
     few = " Few objects: take it as a hint." if n_wrong < FEW else ""
     if is_better:
         return f"{figures}. The new model is kept.{few}"

@@ -222,7 +222,7 @@ def test_figures_are_those_of_objects_that_were_wrong() -> None:
     assert done.after == pytest.approx(0.9)
     sentence = describe(done, is_better=True, is_folded=True)
     assert sentence == (
-        "2 corrected objects, each held back once: IoU 0.700 before, 0.900 after; 2 "
-        "that the model had right: 0.940. The new model is kept. Few objects: take it "
-        "as a hint."
+        "2 corrected objects, each held back once: IoU 0.700 before, 0.900 after; "
+        "those it had right (2) are at 0.940 now. The new model is kept. Few objects: "
+        "take it as a hint."
     )
