@@ -53,7 +53,7 @@ class Guards:
         if self.band > 0:
             reach = self.band * math.sqrt(np.count_nonzero(coarse)) + 1.0
             refined = np.where(near(edge(coarse), reach), refined, coarse)
-        if 1.0 - overlap(coarse, refined) < self.least_change:
+        if self.least_change > 0 and 1 - overlap(coarse, refined) < self.least_change:
             refined = coarse.copy()
         return refined
 

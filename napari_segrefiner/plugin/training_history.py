@@ -101,7 +101,12 @@ def _rows(run: RunFolder, name: str) -> list[dict[str, Any]]:
 
 
 def _mean(rows: list[Any]) -> dict[str, float]:
-    return {name: sum(float(row[name]) for row in rows) / len(rows) for name in LOSSES}
+    """Means of what is finite: a step that was left out has no figures."""
+    means = {}
+    for name in LOSSES:
+        values = [value for row in rows if math.isfinite(value := float(row[name]))]
+        means[name] = sum(values) / len(values) if values else math.nan
+    return means
 
 
 def _at(row: Mapping[str, Any]) -> float:

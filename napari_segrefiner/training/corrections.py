@@ -290,6 +290,9 @@ class _Lesson:
                 "before": round(done.before, 4),
                 "after": round(done.after, 4),
             },
+            limits=f"Of {old.name}, before it was taught: {old.limits}"
+            if old.limits
+            else "",
             source=f"Learnt from corrections. {old.source}".strip(),
             sha256="",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,13 @@ def test_a_long_run_keeps_its_mean_in_few_rows() -> None:
     assert at == sorted(at)
     mean = sum(row["bce"] for row in history.log) / len(history.log)
     assert mean == pytest.approx(n / 2, rel=0.02)
+
+
+def test_a_step_that_was_left_out_leaves_no_gap() -> None:
+    history = History()
+    for iteration in range(1, MOST_ROWS + 2):
+        history.add(step(iteration, bce=math.nan if iteration == 3 else 2.0))
+    assert [row["bce"] for row in history.log] == [2.0] * len(history.log)
 
 
 def test_a_stopped_run_is_read_up_to_its_checkpoint(tmp_path: Path) -> None:

@@ -36,7 +36,13 @@ def model() -> Model:
     network = DenoisingUNet(CONFIG).eval().requires_grad_(False)
     grids = Grids(base=32, largest=32, multiple=16, enlarge=1.0)
     card = ModelCard(
-        "cells", "d", "MIT", CONFIG, grids=grids, defaults=Defaults(steps=1)
+        "cells",
+        "d",
+        "MIT",
+        CONFIG,
+        grids=grids,
+        defaults=Defaults(steps=1),
+        limits="It sees discs only.",
     )
     return Model(network, card, "1234")
 
@@ -74,6 +80,8 @@ def test_a_model_learns_what_its_user_corrects(
     learnt = done.model
     assert learnt.card.name == "mine"
     assert learnt.card.grids == model.card.grids
+    before = f"Of {model.card.name}, before it was taught: {model.card.limits}"
+    assert learnt.card.limits == before
     assert learnt.card.metrics["after"] == pytest.approx(done.after, abs=1e-4)
     first_ones = [held for held in done.held_back if held.image == 0]
     ids = tuple(held.label for held in first_ones)
