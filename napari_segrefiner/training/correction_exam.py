@@ -7,12 +7,12 @@ from collections.abc import Collection, Generator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.core.device import choose_device
 from napari_segrefiner.core.events import RunDone
 from napari_segrefiner.core.refiner import Refiner
+from napari_segrefiner.core.report import overlap
 from napari_segrefiner.training.correction_data import (
     Correction,
     Subject,
@@ -121,6 +121,4 @@ class Exam:
 
 
 def _iou(labels: Labels, truth: Labels, label: int) -> float:
-    first, second = labels == label, truth == label
-    union = np.count_nonzero(first | second)
-    return float(np.count_nonzero(first & second) / union) if union else 1.0
+    return overlap(labels == label, truth == label)
