@@ -35,6 +35,8 @@ UNVALIDATED = (
     "No validation was possible: no labelled images can be used beside those that were "
     "learnt from. For a figure of how good the model is, some have to be held back."
 )
+#: What is said if none were wanted.
+NOT_ASKED = "The model was not validated, because no validation windows were asked for."
 #: Cores left to the process that drives a GPU; workers that are enough for any.
 SPARED, MOST_WORKERS = 2, 16
 #: Validation pictures keep their colours: it is on them that the model will work.
@@ -123,7 +125,7 @@ def held_back(
     """
     options = config.options
     if not options.validation_windows:
-        return Held([], "")
+        return Held([], NOT_ASKED)
     try:
         found = find_sets(data, "val")
     except InputError as error:

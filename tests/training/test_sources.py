@@ -16,6 +16,7 @@ from napari_segrefiner.training import sources
 from napari_segrefiner.training.distributed import Team
 from napari_segrefiner.training.run_state import RunConfig
 from napari_segrefiner.training.sources import (
+    NOT_ASKED,
     UNVALIDATED,
     _limits,
     count_workers,
@@ -104,4 +105,4 @@ def test_a_training_without_anything_to_validate_with_says_so(
         held = held_back(whole, learnt, config, tmp_path, set())
         assert not held.windows
         limits.append(held.limits)
-    assert limits == [UNVALIDATED, ""]
+    assert limits == [UNVALIDATED, NOT_ASKED]
