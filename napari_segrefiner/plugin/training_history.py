@@ -13,6 +13,7 @@ from typing import Any
 from napari_segrefiner.training.charts import Chart
 from napari_segrefiner.training.curves import loss_chart, validation_chart
 from napari_segrefiner.training.events import MEAN, Progress, SetScore, Validated
+from napari_segrefiner.training.progress import finite_mean
 from napari_segrefiner.training.run_state import LOG, VALIDATION, RunFolder
 
 logger = logging.getLogger(__name__)
@@ -100,13 +101,8 @@ def _rows(run: RunFolder, name: str) -> list[dict[str, Any]]:
         return []
 
 
-def _mean(rows: list[Any]) -> dict[str, float]:
-    """Means of what is finite: a step that was left out has no figures."""
-    means = {}
-    for name in LOSSES:
-        values = [value for row in rows if math.isfinite(value := float(row[name]))]
-        means[name] = sum(values) / len(values) if values else math.nan
-    return means
+def _mean(rows: list[dict[str, Any]]) -> dict[str, float]:
+    return {name: finite_mean(float(row[name]) for row in rows) for name in LOSSES}
 
 
 def _at(row: Mapping[str, Any]) -> float:

@@ -22,6 +22,7 @@ from napari_segrefiner.training.charts import (
     draw_charts,
 )
 from napari_segrefiner.training.events import MEAN
+from napari_segrefiner.training.progress import finite_mean
 from napari_segrefiner.training.run_state import LOG, VALIDATION, RunFolder
 
 CURVES = "curves.png"
@@ -150,12 +151,6 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
 
 def _smooth(values: Sequence[float]) -> list[float]:
     """Running mean over SMOOTHED values that leaves NaN out."""
-    array = np.asarray(values, float)
-    half = SMOOTHED // 2
-    smooth = []
-    for i in range(len(array)):
-        reach = min(half, i, len(array) - 1 - i)
-        near = array[i - reach : i + reach + 1]
-        near = near[np.isfinite(near)]
-        smooth.append(float(near.mean()) if len(near) else math.nan)
-    return smooth
+    half, last = SMOOTHED // 2, len(values) - 1
+    reaches = (min(half, i, last - i) for i in range(len(values)))
+    return [finite_mean(values[i - r : i + r + 1]) for i, r in enumerate(reaches)]

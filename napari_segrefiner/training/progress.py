@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,16 +146,16 @@ class Recorder:
             LOG,
             {
                 "iteration": last.iteration,
-                "bce": f"{_mean([row.bce for row in rows]):.5f}",
-                "texture": f"{_mean([row.texture for row in rows]):.5f}",
-                "gain": f"{_mean([row.gain for row in rows]):.5f}",
+                "bce": f"{finite_mean(row.bce for row in rows):.5f}",
+                "texture": f"{finite_mean(row.texture for row in rows):.5f}",
+                "gain": f"{finite_mean(row.gain for row in rows):.5f}",
                 "learning_rate": f"{last.learning_rate:.3e}",
                 "seconds": f"{last.seconds:.1f}",
             },
         )
 
 
-def _mean(values: list[float]) -> float:
+def finite_mean(values: Iterable[float]) -> float:
     """Mean of the finite ones: a step that was left out has no figures."""
-    values = [value for value in values if math.isfinite(value)]
-    return sum(values) / len(values) if values else math.nan
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan
