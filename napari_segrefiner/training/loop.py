@@ -203,6 +203,8 @@ class _Training:
                     card = judge.card(learner, counters)
                     run.keep(learner, card, counters.iteration)
                 if is_validated or clock.is_checkpoint_due():
+                    # Of a killed run, the curves go as far as it can be resumed.
+                    recorder.write_row()
                     run.save(learner, counters)
                     judge.draw(counters)
                     yield Saved(counters.iteration)

@@ -319,6 +319,20 @@ def test_float16_without_a_scale_that_helps_stops_and_says_so(
     assert RunFolder(tmp_path / "run").read_counters().iteration == 4
 
 
+def test_the_log_of_a_killed_run_reaches_its_checkpoint(
+    tmp_path: Path, set_folder: Path, tiny_options: TrainOptions
+) -> None:
+    options = dataclasses.replace(tiny_options, checkpoint_minutes=0)
+    run = RunFolder(tmp_path / "run")
+    events = loop.train(set_folder, run.path, options)
+    reached = [
+        (event.iteration, [int(row["iteration"]) for row in run.rows("log.csv")])
+        for event in events
+        if isinstance(event, Saved)  # killed now, it would go on from here
+    ]
+    assert reached == [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (4, [1, 2, 3, 4])]
+
+
 def test_a_step_that_is_left_out_has_no_part_in_the_log(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     recorder, counters = Recorder(run), Counters(iterations=40)
