@@ -26,6 +26,14 @@ NONE = "none"
 #: Batch that the learning rates of ``custom`` and ``quick`` are meant for.
 REFERENCE_BATCH = 32
 
+#: How the machine is used, which changes no result.
+_MACHINE: dict[str, Any] = {
+    "checkpoint_minutes": 3.0,
+    "workers": -1,
+    "threads": 0,
+    "device": "auto",
+}
+
 #: How models like the shipped one are trained (RECIPE 2-8).
 _WINDOWS: dict[str, Any] = {
     "minutes": 0.0,
@@ -49,6 +57,7 @@ _WINDOWS: dict[str, Any] = {
     "early_stop": 0,
     "keep": (),
     "precision": "auto",
+    **_MACHINE,
 }
 
 #: The published training (SPEC 2.1-2.6); batches are those of the paper's supplement.
@@ -79,6 +88,7 @@ _PUBLISHED: dict[str, Any] = {
     "early_stop": 0,
     "keep": (80_000,),
     "precision": "float32",
+    **_MACHINE,
 }
 
 #: What the training presets stand for, where an option is None.
@@ -287,17 +297,19 @@ class TrainOptions:
         "Iterations whose model is kept for good, as in 80000.",
         source="SPEC 2.4",
     )
-    checkpoint_minutes: float = option(
-        3.0, "Time between two checkpoints.", minimum=0, maximum=1440, unit="min"
+    checkpoint_minutes: float | None = option(
+        None, "Time between two checkpoints.", minimum=0, maximum=1440, unit="min"
     )
-    workers: int = option(
-        -1,
+    workers: int | None = option(
+        None,
         "Processes that prepare windows; -1: one, beside a GPU all cores but two, 16 "
         "at most; 0: windows are prepared in between. They change no result.",
         minimum=-1,
     )
-    threads: int = option(0, "Processor threads of the network; 0: all.", minimum=0)
-    device: Device = option("auto", "auto takes cuda, then mps, then cpu.")
+    threads: int | None = option(
+        None, "Processor threads of the network; 0: all.", minimum=0
+    )
+    device: Device | None = option(None, "auto takes cuda, then mps, then cpu.")
     precision: Precision | None = option(
         None,
         "Arithmetic; auto takes float32 or bfloat16, as measured. float16 is for GPUs "

@@ -30,9 +30,6 @@ from napari_segrefiner.training.events import (
 from napari_segrefiner.training.examples import EXAMPLES, read_examples
 from napari_segrefiner.training.run_state import RunFolder
 
-#: Options that a run goes on with, of those that may change; the others it knows.
-KEPT = ("workers", "threads", "device", "checkpoint_minutes")
-
 Launch = Callable[[Sequence[str]], TrainingProcess]
 
 
@@ -160,9 +157,8 @@ class TrainingController:
             raise InputError(messages.finished(folder, look.iteration))
         if look.state == "unfinished" and look.config is not None:
             config = look.config
-            kept = {name: getattr(config.options, name) for name in KEPT}
             self._minutes = known(config.options.minutes)
-            self._run(Path(config.data), folder, TrainOptions(**kept), is_used=True)
+            self._run(Path(config.data), folder, TrainOptions(), is_used=True)
             return
         choices = self._view.read()
         self._minutes = known(choices.options.resolved().minutes)

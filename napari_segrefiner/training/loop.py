@@ -53,7 +53,7 @@ from napari_segrefiner.training.sources import (
     held_back,
     training_samples,
 )
-from napari_segrefiner.training.start import start
+from napari_segrefiner.training.start import device_of, start
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.denoiser import Arithmetic
@@ -83,7 +83,8 @@ def train(
         Run folder: checkpoint, log, curves, pictures, and the model so far.
     options : TrainOptions
         When a run is resumed, its stored options hold; of these only ``iterations``,
-        ``workers``, ``threads``, ``device`` and ``checkpoint_minutes`` may differ.
+        ``workers``, ``threads``, ``device`` and ``checkpoint_minutes`` may differ. None
+        is as stored.
     resume : bool
         Continue the run in `folder`; an empty one starts.
     should_stop : callable
@@ -107,7 +108,7 @@ def train(
     DeviceError
         If the device is missing or out of memory.
     """
-    with assembled(options.device) as team:
+    with assembled(device_of(RunFolder(folder), options)) as team:
         run = RunFolder(folder, writes=team.is_first)
         config, network = start(run, data, options, resume=resume, team=team)
         counters = run.read_counters() if run.has_state else Counters()
@@ -164,7 +165,7 @@ class _Training:
         options, counters, run = self.options, self.counters, self.run
         if options.threads:
             torch.set_num_threads(options.threads)
-        clock = Clock(counters, options.checkpoint_minutes)
+        clock = Clock(counters, known(options.checkpoint_minutes))
         train_sets = find_sets(self.data, "train", options.exclude)
         told: set[str] = set()
         samples = training_samples(train_sets, options, run.path, told)
@@ -187,7 +188,7 @@ class _Training:
             yield judge.judge(learner, counters)
         clock.begin()
         recorder = Recorder(run)
-        workers = count_workers(options.workers, self.team)
+        workers = count_workers(known(options.workers), self.team)
         stream = iterate_batches(batches, counters.iteration, workers)
         is_early = False
         try:

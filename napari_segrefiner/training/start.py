@@ -23,6 +23,7 @@ from napari_segrefiner.training.run_state import RunConfig, RunFolder
 
 if TYPE_CHECKING:
     from napari_segrefiner.models.checkpoint import Model
+    from napari_segrefiner.options import Device
     from napari_segrefiner.training.distributed import Team
 
 logger = logging.getLogger(__name__)
@@ -70,25 +71,35 @@ def start(
     return config, network
 
 
+def device_of(run: RunFolder, options: TrainOptions) -> Device:
+    """The device that is asked for, or else that of the run or the preset.
+
+    Raises
+    ------
+    InputError
+        If the run's configuration cannot be read.
+    """
+    if options.device is None:
+        options = run.read_config().options if run.has_state else options.resolved()
+    return known(options.device)
+
+
 def _continued(config: RunConfig, options: TrainOptions) -> TrainOptions:
     """The run's own options, with those of now that change no result."""
     stored, unset = config.options, TrainOptions()
     for item in dataclasses.fields(TrainOptions):
-        given = getattr(options, item.name)
-        is_same = given in (getattr(unset, item.name), getattr(stored, item.name))
+        value = getattr(options, item.name)
+        is_same = value in (getattr(unset, item.name), getattr(stored, item.name))
         if item.name not in CHANGEABLE and not is_same:
             flag = "--" + item.name.replace("_", "-")
             message = (
-                f"{flag} is {given} but the run was started with "
+                f"{flag} is {value} but the run was started with "
                 f"{getattr(stored, item.name)}; leave it out, or start a new run."
             )
             raise OptionError(message)
-    kept = {name: getattr(options, name) for name in CHANGEABLE}
-    if options.iterations is None:
-        kept["iterations"] = stored.iterations
-    if options.workers == unset.workers:
-        kept["workers"] = stored.workers
-    return dataclasses.replace(stored, **kept)
+    given = {name: getattr(options, name) for name in CHANGEABLE}
+    changed = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(stored, **changed)
 
 
 def _first(

@@ -11,7 +11,7 @@ import torch
 
 from napari_segrefiner.io.datasets import ImageSet, Item, find_sets
 from napari_segrefiner.models.card import ModelCard
-from napari_segrefiner.train_options import TRAIN_PRESETS, TrainOptions
+from napari_segrefiner.train_options import TRAIN_PRESETS, TrainOptions, known
 from napari_segrefiner.training import sources
 from napari_segrefiner.training.distributed import Team
 from napari_segrefiner.training.run_state import RunConfig
@@ -50,7 +50,7 @@ def test_a_gpu_gets_all_workers_that_there_is_room_for(
 ) -> None:
     monkeypatch.setattr(sources, "_cores", lambda: cores)
     options = TrainOptions(preset=preset, init="none").resolved()  # type: ignore[arg-type]
-    found = count_workers(options.workers, Team(0, processes, device))
+    found = count_workers(known(options.workers), Team(0, processes, device))
     assert found == workers
 
 

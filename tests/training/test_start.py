@@ -18,7 +18,7 @@ from napari_segrefiner.train_options import TrainOptions
 from napari_segrefiner.training.distributed import Team
 from napari_segrefiner.training.run_state import CONFIG as CONFIG_FILE
 from napari_segrefiner.training.run_state import STATE, RunConfig, RunFolder
-from napari_segrefiner.training.start import choose_name, start
+from napari_segrefiner.training.start import choose_name, device_of, start
 from tests.training.test_learner import CONFIG
 
 ALONE = Team(0, 1, torch.device("cpu"))
@@ -105,7 +105,8 @@ def test_a_resumed_run_keeps_its_options_and_says_what_cannot_change(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = RunFolder(tmp_path / "run")
-    options = TrainOptions(preset="default-model", learning_rate=0.01, workers=3)
+    kept = {"workers": 3, "threads": 2, "device": "cpu"}
+    options = TrainOptions(preset="default-model", learning_rate=0.01, **kept)  # type: ignore[arg-type]
     first, _ = _begin(run.path, options)
     (run.path / STATE).write_bytes(b"")
 
@@ -117,6 +118,12 @@ def test_a_resumed_run_keeps_its_options_and_says_what_cannot_change(
     assert resumed(learning_rate=0.01) == first.options
     changed = dataclasses.replace(first.options, workers=0, iterations=5)
     assert resumed(workers=0, iterations=5) == changed
+    on_machine = {"workers": -1, "threads": 0, "device": "auto"}
+    asked = dataclasses.replace(first.options, **on_machine)  # type: ignore[arg-type]
+    assert resumed(**on_machine) == asked
+    assert device_of(run, TrainOptions()) == "cpu"
+    assert device_of(run, TrainOptions(device="auto")) == "auto"
+    assert device_of(RunFolder(tmp_path / "new"), TrainOptions()) == "auto"
     for name, value in (("learning_rate", 0.02), ("seed", 4), ("minutes", 3.0)):
         flag = "--" + name.replace("_", "-")
         with pytest.raises(OptionError, match=f"{flag} is {value} but the run was"):
