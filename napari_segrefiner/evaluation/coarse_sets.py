@@ -17,6 +17,7 @@ import logging
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,14 +101,27 @@ class CoarseSet:
 
     def read(self, stem: str) -> tuple[npt.NDArray[Any], Coarse]:
         """Image, true labels and coarse labels of one name."""
+        image = self._image(stem)
+        truth = read_labels(self.folder / "truth" / f"{stem}.tif")
+        coarse = read_labels(self.folder / "coarse" / f"{stem}.tif")
+        return read_image(image), Coarse(truth, coarse)
+
+    @contextmanager
+    def naming(self, stem: str) -> Iterator[None]:
+        """Errors about an image begin with SET/FILE: the folder may be gone by then."""
+        try:
+            yield
+        except InputError as error:
+            msg = f"{self.name}/{self._image(stem).name}: {error}"
+            raise InputError(msg) from error
+
+    def _image(self, stem: str) -> Path:
         found = (self.folder / "images").iterdir()
         image = next((path for path in found if path.stem == stem), None)
         if image is None:
             msg = f"{self.folder / 'images' / stem}.* is missing; make the folder anew."
             raise InputError(msg)
-        truth = read_labels(self.folder / "truth" / f"{stem}.tif")
-        coarse = read_labels(self.folder / "coarse" / f"{stem}.tif")
-        return read_image(image), Coarse(truth, coarse)
+        return image
 
 
 def coarse_sets(folder: Path) -> list[CoarseSet]:

@@ -115,6 +115,11 @@ def tune(
     Yields
     ------
     Choice
+
+    Raises
+    ------
+    InputError
+        Beginning with the file, if an image cannot be used, as one without values.
     """
     by_name: dict[str, list[CoarseSet]] = {}
     for one in sets:
@@ -149,7 +154,8 @@ def _objects(
     """Every object of a set as a baseline sees it, with its true mask in the crop."""
     for stem in one.stems:
         image, coarse = one.read(stem)
-        plan = plan_as(card, options, image, coarse.labels)
+        with one.naming(stem):
+            plan = plan_as(card, options, image, coarse.labels)
         for job in plan.jobs:
             truth = coarse.truth[job.crop.inside.slices] == job.target.id
             yield show(plan, job), truth

@@ -124,6 +124,11 @@ def validate(
     ------
     Row
         One per set.
+
+    Raises
+    ------
+    InputError
+        Beginning with the file, if an image cannot be refined, as one without values.
     """
     from napari_segrefiner.core.refiner import refine  # brings torch
     from napari_segrefiner.evaluation.baseline_runs import refine_with
@@ -140,7 +145,8 @@ def validate(
             layers = {COARSE: coarse.labels}
             for name, options in runs.items():
                 start = time.perf_counter()
-                result = refine(image, coarse.labels, model=model, options=options)
+                with one.naming(stem):
+                    result = refine(image, coarse.labels, model=model, options=options)
                 seconds[name] += time.perf_counter() - start
                 layers[name] = result.labels
             for baseline in baselines:

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 
-from napari_segrefiner.errors import OptionError
+from napari_segrefiner.errors import InputError, OptionError
 from napari_segrefiner.evaluation.baselines import Baseline
 from napari_segrefiner.evaluation.coarse_sets import CoarsePlan, make_coarse_sets
 from napari_segrefiner.evaluation.scores import Total
-from napari_segrefiner.evaluation.tuning import Choice, Tuned
+from napari_segrefiner.evaluation.tuning import Choice, Tuned, find_baselines, tune
 from napari_segrefiner.evaluation.validation import (
     Row,
     means,
@@ -71,6 +72,25 @@ def test_every_run_has_its_own_options_and_baselines_have_those_of_the_first(set
     coarse = row.totals["coarse"]["iou"]
     assert row.totals["1 skips"]["iou"] == row.totals["gone"]["iou"] == coarse
     assert row.totals["2"]["iou"].value > 0.95
+
+
+@pytest.mark.parametrize("command", ["validate", "tune"])
+def test_an_image_without_values_is_named(tmp_path, command):
+    labels = np.zeros((64, 64), np.uint8)
+    labels[disk(labels.shape, 30, 30, 12)] = 1
+    values = np.full(labels.shape, np.nan, np.float32)
+    for part, array in (("images", values), ("labels", labels)):
+        (tmp_path / "cells" / part).mkdir(parents=True)
+        tifffile.imwrite(tmp_path / "cells" / part / "a.tif", array)
+    plan = CoarsePlan(str(tmp_path / "cells"), kinds=("eroded",))
+    sets = make_coarse_sets(tmp_path / "out", plan)
+    model = stub_model(bright)
+    found = {
+        "validate": validate(sets, model, variants(RefineOptions(), (1,))),
+        "tune": tune(sets, find_baselines(["smooth"]), model.card, RefineOptions()),
+    }[command]
+    with pytest.raises(InputError, match=r"^cells/a\.tif: The image is NaN"):
+        list(found)
 
 
 def test_every_number_of_steps_is_run(sets):
