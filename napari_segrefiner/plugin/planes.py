@@ -154,6 +154,21 @@ def array_shape(layer: Layer) -> tuple[int, ...]:
     return tuple(int(n) for n in data.shape)
 
 
+def place_text(plane: Plane, shape: tuple[int, ...]) -> str:
+    """Where a plane is in an array, counted from 1; empty if it is the only one.
+
+    Examples
+    --------
+    >>> place_text(Plane((1, 2), (3, 0, 0)), (10, 512, 640))
+    '4 of 10'
+    """
+    return ", ".join(
+        f"{plane.position[axis] + 1} of {n}"
+        for axis, n in enumerate(shape)
+        if axis not in plane.axes and n > 1
+    )
+
+
 def shape_text(shape: tuple[int, ...]) -> str:
     """A shape for people.
 

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.core.events import (
+    Event,
     ObjectReport,
     RefineResult,
     RunDone,
@@ -29,7 +30,7 @@ from napari_segrefiner.plugin.edits import Edit, object_edit, plane_edit
 from napari_segrefiner.plugin.engine import Added, Engine, Learnt, ModelFacts
 from napari_segrefiner.plugin.frames import Frame, PackedMask
 from napari_segrefiner.plugin.images import ImageReader
-from napari_segrefiner.plugin.planes import Plane
+from napari_segrefiner.plugin.planes import Plane, place_text
 from napari_segrefiner.training.correction_data import Correction
 from napari_segrefiner.training.events import LearningProgress, LearningTest
 
@@ -143,9 +144,10 @@ def refine_planes(
             channel_axis=request.image.kind,
         )
         events = engine.steps(request.model, options, image, coarse)
+        named = _naming(place_text(plane, request.labels.shape), events)
         # Closed here, in its own thread: whoever only stops asking leaves the engine's
         # clean-up to the garbage collector.
-        with closing(_Closable(events)) as steps:
+        with closing(named) as steps:
             for event in steps:
                 if cancelled.is_set():
                     return
@@ -162,6 +164,17 @@ def refine_planes(
                         yield Progress(number / n_planes)
         if cancelled.is_set():
             return
+
+
+def _naming(place: str, events: Iterator[Event]) -> Generator[Event, None, None]:
+    """Pass events on; what is wrong with a plane of a stack is told with its place."""
+    try:
+        yield from events
+    except InputError as error:
+        if not place:
+            raise
+        message = f"Plane {place}: {error}"
+        raise InputError(message) from error
 
 
 class _Closable:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
+from napari_segrefiner.errors import InputError
 from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin.frames import Frame
 from napari_segrefiner.plugin.images import image_reader
@@ -95,6 +96,22 @@ def test_any_exception_ends_as_one_sentence(error: Exception, text: str) -> None
         guarded(lambda c: refine_planes(engine, request(), c), threading.Event())
     )
     assert events[-1] == Failed(f"The run failed: {text}")
+
+
+@pytest.mark.parametrize(
+    ("n_planes", "text"),
+    [(1, "There are no values."), (3, "Plane 2 of 3: There are no values.")],
+)
+def test_what_is_wrong_with_an_image_is_told_with_its_plane(
+    n_planes: int, text: str
+) -> None:
+    engine, asked = FakeEngine(), request(n_planes=n_planes)
+    events = guarded(lambda c: refine_planes(engine, asked, c), threading.Event())
+    for _ in range(n_planes // 2):
+        while not isinstance(next(events), PlaneDone):
+            pass
+    engine.error = InputError("There are no values.")
+    assert list(events)[-1] == Failed(text)
 
 
 @pytest.mark.parametrize(
