@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from napari_segrefiner.errors import InputError, OptionError
 
@@ -149,18 +145,16 @@ def _run_effort(arguments: argparse.Namespace) -> int:
     """Draw, refine, print; returns the exit code."""
     from tqdm import tqdm
 
-    from napari_segrefiner.evaluation.coarse_sets import choose_objects
     from napari_segrefiner.evaluation.effort import (
-        draw,
         effort_json,
         format_effort,
         summarise,
     )
+    from napari_segrefiner.evaluation.effort_files import choose_subjects, draw_subjects
     from napari_segrefiner.evaluation.effort_page import effort_page
-    from napari_segrefiner.evaluation.folders import TRUTHS, LeftOut, find_files
+    from napari_segrefiner.evaluation.folders import LeftOut
     from napari_segrefiner.io.atomic import check_destination, write_text
-    from napari_segrefiner.io.images import read_image
-    from napari_segrefiner.io.labels import read_labels
+    from napari_segrefiner.models.catalogue import load_model
 
     if arguments.images is None or arguments.limit < 1:
         msg = "--effort needs --images and a --limit of at least 1."
@@ -168,47 +162,21 @@ def _run_effort(arguments: argparse.Namespace) -> int:
     for file in (arguments.json, arguments.html):
         if file is not None:
             check_destination(file, overwrite=arguments.overwrite)
-    # The truth stands for the labels before: only what it draws matters.
-    found = find_files(
-        arguments.truth, arguments.truth, (), arguments.images, roles=TRUTHS
+    subjects, left_out = choose_subjects(
+        arguments.truth, arguments.images, arguments.limit
     )
-    left_out = list(found.left_out)
-    files = {one.name: one for one in found.files}
-    truths = {}
-    for name, one in files.items():
-        try:
-            truths[name] = read_labels(one.truth)
-        except InputError as error:
-            left_out.append(LeftOut(name, str(error)))
-            continue
-        if truths[name].ndim != 2:
-            del truths[name]
-            left_out.append(LeftOut(name, "It is a stack; only planes are drawn."))
-    chosen = choose_objects(truths, arguments.limit, "effort")
-    if not chosen:
+    if not subjects:
         _complain(left_out)
         msg = f"{arguments.truth} holds no plane with objects; name true labels."
         raise InputError(msg)
-
-    from napari_segrefiner.core.refiner import refine
-    from napari_segrefiner.models.catalogue import load_model
-
     model = load_model(arguments.model)
-
-    def by_model(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return refine(image, labels, model=model).labels
-
     drawings: list[Drawing] = []
-    for name in tqdm(sorted(chosen), unit="picture", disable=None, leave=False):
-        path = files[name].image
-        if path is not None:
-            try:
-                image = read_image(path)
-                drawings += list(
-                    draw(image, truths[name], chosen[name], by_model, name=name)
-                )
-            except InputError as error:
-                left_out.append(LeftOut(name, str(error)))
+    bar = tqdm(subjects, unit="picture", disable=None, leave=False)
+    for found in draw_subjects(bar, model):
+        if isinstance(found, LeftOut):
+            left_out.append(found)
+        else:
+            drawings.append(found)
     if not drawings:
         last = left_out[-1]
         msg = (
@@ -220,8 +188,7 @@ def _run_effort(arguments: argparse.Namespace) -> int:
     print(f"Model {model.name} {model.sha256[:12]}")
     print(format_effort(effort))
     if arguments.json is not None:
-        content = {"left_out": [asdict(one) for one in left_out]}
-        text = json.dumps({**effort_json(effort), **content}, indent=1) + "\n"
+        text = effort_json(effort, left_out)
         write_text(arguments.json, text, overwrite=arguments.overwrite)
     if arguments.html is not None:
         page = effort_page(effort, model.name)
@@ -241,38 +208,20 @@ def _more_layers(arguments: argparse.Namespace) -> MoreLayers | None:
         msg = "--baselines look at images; name their folder by --images."
         raise OptionError(msg)
 
-    from napari_segrefiner.evaluation.baseline_runs import refine_with
-    from napari_segrefiner.evaluation.oracle import ORACLE, oracle_band
-    from napari_segrefiner.evaluation.pairing import pair_objects
+    from napari_segrefiner.evaluation.baseline_runs import baseline_layers
+    from napari_segrefiner.evaluation.oracle import ORACLE, oracle_layer
     from napari_segrefiner.evaluation.scores import COARSE
-    from napari_segrefiner.io.stacks import planes
     from napari_segrefiner.models.catalogue import load_model
-    from napari_segrefiner.options import RefineOptions
 
     card = load_model(arguments.model).card if baselines else None
 
     def more(set_name: str, found: Loaded) -> dict[str, npt.NDArray[Any]]:
-        coarse = found.layers[COARSE]
-        layers = {one.name: coarse.copy() for one in baselines}
-        if card is not None and found.image is not None:
-            for plane in planes(found.image, coarse):
-                options = RefineOptions(channel_axis=plane.channel_axis)
-                for one in baselines:
-                    layers[one.name][plane.index] = refine_with(
-                        one,
-                        tuned.settings(one.name, set_name),
-                        plane.image,
-                        plane.labels,
-                        card=card,
-                        options=options,
-                    ).labels
+        layers = {}
+        if card is not None:
+            layers = baseline_layers(set_name, found, baselines, tuned, card)
         if has_oracle:
-            pairs = pair_objects(found.truth, coarse, arguments.pair)
-            layers[ORACLE] = coarse.copy()
-            for index in np.ndindex(coarse.shape[:-2]):
-                layers[ORACLE][index] = oracle_band(
-                    found.truth[index], coarse[index], pairs
-                )
+            coarse = found.layers[COARSE]
+            layers[ORACLE] = oracle_layer(found.truth, coarse, arguments.pair)
         return layers
 
     return more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,17 @@ from napari_segrefiner.core.guards import Guards
 from napari_segrefiner.core.plan import Job, Plan, make_plan
 from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.core.settle import Settlement
+from napari_segrefiner.errors import InputError
 from napari_segrefiner.evaluation.baselines import Baseline, Settings, stretched
+from napari_segrefiner.evaluation.scores import COARSE
+from napari_segrefiner.io.stacks import planes
 from napari_segrefiner.models.card import resolve
+from napari_segrefiner.options import RefineOptions
 
 if TYPE_CHECKING:
+    from napari_segrefiner.evaluation.folders import Loaded
+    from napari_segrefiner.evaluation.tuning import Tuned
     from napari_segrefiner.models.card import ModelCard
-    from napari_segrefiner.options import RefineOptions
 
 Mask = npt.NDArray[np.bool_]
 Plane = npt.NDArray[np.float32]
@@ -109,6 +115,56 @@ def answer(baseline: Baseline, settings: Settings, shown: Shown) -> Draft | None
         probability.astype(np.float32),
         np.zeros_like(shown.image[0]),
     )
+
+
+def baseline_layers(
+    set_name: str,
+    found: Loaded,
+    baselines: Sequence[Baseline],
+    tuned: Tuned,
+    card: ModelCard,
+) -> dict[str, npt.NDArray[Any]]:
+    """The coarse labels of a picture refined by every baseline, plane by plane.
+
+    Parameters
+    ----------
+    set_name : str
+        Chooses the settings.
+    found : Loaded
+        With its image.
+    baselines : sequence of Baseline
+    tuned : Tuned
+        Their settings.
+    card : ModelCard
+        Of the model to compare with, see :func:`refine_with`.
+
+    Returns
+    -------
+    dict of str to array
+        Labels by the name of the baseline, as large as the coarse ones.
+
+    Raises
+    ------
+    InputError
+        If there is no image, or it cannot be refined.
+    """
+    if found.image is None:
+        msg = "Baselines look at images, but there is none; give one."
+        raise InputError(msg)
+    coarse = found.layers[COARSE]
+    layers = {one.name: coarse.copy() for one in baselines}
+    for plane in planes(found.image, coarse):
+        options = RefineOptions(channel_axis=plane.channel_axis)
+        for one in baselines:
+            layers[one.name][plane.index] = refine_with(
+                one,
+                tuned.settings(one.name, set_name),
+                plane.image,
+                plane.labels,
+                card=card,
+                options=options,
+            ).labels
+    return layers
 
 
 def refine_with(

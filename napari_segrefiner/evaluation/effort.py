@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ import numpy.typing as npt
 from napari_segrefiner.evaluation.defects import HURRIED_SPREAD, hurried_polygon
 from napari_segrefiner.evaluation.perturb import random_for
 from napari_segrefiner.metrics import iou
+
+if TYPE_CHECKING:
+    from napari_segrefiner.evaluation.folders import LeftOut
 
 #: Numbers of points that are drawn.
 POINTS = (4, 6, 8, 10, 12, 16, 20, 24)
@@ -152,13 +156,13 @@ def format_effort(effort: Effort) -> str:
     return "\n".join(lines)
 
 
-def effort_json(effort: Effort) -> dict[str, Any]:
-    """The curves, JSON-ready; what is not reached is null."""
+def effort_json(effort: Effort, left_out: Sequence[LeftOut] = ()) -> str:
+    """The curves as JSON text; what is not reached is null."""
 
     def plain(value: float) -> float | None:
         return value if math.isfinite(value) else None
 
-    return {
+    content = {
         "points": list(effort.points),
         "drawn": list(effort.drawn),
         "refined": list(effort.refined),
@@ -171,4 +175,6 @@ def effort_json(effort: Effort) -> dict[str, Any]:
             }
             for target in TARGETS
         },
+        "left_out": [asdict(one) for one in left_out],
     }
+    return json.dumps(content, indent=1) + "\n"

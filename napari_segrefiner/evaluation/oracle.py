@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_segrefiner.evaluation.baselines import BANDS, LEAST_BAND
+from napari_segrefiner.evaluation.pairing import Pairing, Pairs, pair_objects
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.metrics import number
 
-if TYPE_CHECKING:
-    from napari_segrefiner.evaluation.pairing import Pairs
-
 #: What it is called beside baselines.
 ORACLE = "oracle_band"
+
+
+def oracle_layer(
+    truth: npt.NDArray[Any], coarse: npt.NDArray[Any], pairing: Pairing = "auto"
+) -> npt.NDArray[Any]:
+    """The upper bound of every plane, see :func:`oracle_band`.
+
+    Parameters
+    ----------
+    truth, coarse : (..., Y, X) integer or bool array
+        Any number of leading axes; objects are paired in all planes together.
+    pairing : {"auto", "id", "overlap"}
+
+    Returns
+    -------
+    (..., Y, X) array
+        As `coarse`, with its ids.
+
+    Raises
+    ------
+    InputError
+        If the ids do not fit together, see
+        :func:`napari_segrefiner.evaluation.pairing.pair_objects`.
+    """
+    pairs = pair_objects(truth, coarse, pairing)
+    layer = coarse.copy()
+    for index in np.ndindex(coarse.shape[:-2]):
+        layer[index] = oracle_band(truth[index], coarse[index], pairs)
+    return layer
 
 
 def oracle_band(

@@ -1,10 +1,12 @@
 """Baselines: each moves a boundary to where the picture says, in the core's crops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_segrefiner.errors import InputError, OptionError
-from napari_segrefiner.evaluation.baseline_runs import refine_with
+from napari_segrefiner.evaluation.baseline_runs import baseline_layers, refine_with
 from napari_segrefiner.evaluation.baselines import (
     BASELINES,
     available,
@@ -13,6 +15,7 @@ from napari_segrefiner.evaluation.baselines import (
     cut,
 )
 from napari_segrefiner.evaluation.coarse_sets import CoarsePlan, make_coarse_sets
+from napari_segrefiner.evaluation.folders import Loaded
 from napari_segrefiner.evaluation.tuning import (
     Choice,
     Tuned,
@@ -203,6 +206,25 @@ def test_baselines_are_columns_of_the_validation(sets):
     head = table_head(("1", *names)).splitlines()
     assert "edge snap" in head[0]
     assert len(table_line("x", 2, row.totals)) == len(head[1])
+
+
+def test_a_stack_gets_a_layer_of_every_baseline_plane_by_plane():
+    image, truth, coarse = scene()
+    images, stack = np.stack([image, image[:, ::-1]]), np.stack([coarse, 0 * coarse])
+    found = Loaded(np.stack([truth, truth]), {"coarse": stack}, images)
+    tuned = Tuned((Choice("smooth", "cells", {"sigma": 5}, 0.0, 0.0, 1),))
+    words, card = ("edge_snap", "smooth"), stub_model().card
+    layers = baseline_layers("cells", found, find_baselines(words), tuned, card)
+    assert tuple(layers) == words
+    for name, settings in (("edge_snap", None), ("smooth", {"sigma": 5})):
+        assert np.array_equal(
+            layers[name][0], run(name, image, coarse, settings).labels
+        )
+        assert not layers[name][1].any()
+    assert np.array_equal(stack[0], coarse)
+    blind = replace(found, image=None)
+    with pytest.raises(InputError, match="Baselines look at images"):
+        baseline_layers("cells", blind, find_baselines(words), tuned, card)
 
 
 def test_baselines_see_the_crops_of_the_model():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_segrefiner.cli.main import main
+from napari_segrefiner.core.refiner import refine
 from napari_segrefiner.evaluation.effort import (
     Drawing,
     Effort,
@@ -14,6 +15,7 @@ from napari_segrefiner.evaluation.effort import (
     format_effort,
     summarise,
 )
+from napari_segrefiner.evaluation.effort_files import choose_subjects, draw_subjects
 from napari_segrefiner.evaluation.effort_page import effort_page
 from napari_segrefiner.io.labels import write_labels
 from tests.core.stubs import bright, disk, stub_model
@@ -97,6 +99,31 @@ def test_the_command_draws_and_refines(tmp_path, monkeypatch, capsys):
     page = (tmp_path / "e.html").read_text()
     assert "refined by <b>stub</b>" in page
     assert "http" not in page
+
+
+def test_objects_of_files_are_drawn_and_refined(tmp_path):
+    values = 200 * (truth() > 0)
+    for part, planes in (("truth", truth()), ("images", values)):
+        (tmp_path / part).mkdir()
+        for stem, array in (("a", planes), ("b", planes), ("c", [planes] * 2)):
+            path = tmp_path / part / f"{stem}.tif"
+            write_labels(path, np.asarray(array, np.uint8))
+    folders = tmp_path / "truth", tmp_path / "images"
+    assert sum(len(one.ids) for one in choose_subjects(*folders, 3)[0]) == 3
+    subjects, left_out = choose_subjects(*folders, 60)
+    assert [(one.name, one.ids) for one in subjects] == [("a", (1, 2)), ("b", (1, 2))]
+    assert [one.name for one in left_out] == ["c"]
+    assert "only planes are drawn" in left_out[0].reason
+    (tmp_path / "images" / "b.tif").write_bytes(b"no picture")
+    model = stub_model(bright)
+    *drawings, lost = draw_subjects(subjects, model)
+
+    def by_model(image, labels):
+        return refine(image, labels, model=model).labels
+
+    wanted = draw(values.astype(np.uint8), truth(), (1, 2), by_model, name="a")
+    assert summarise(drawings) == summarise(list(wanted))
+    assert lost.name == "b"
 
 
 def test_the_page_draws_both_curves_and_the_points_saved():
