@@ -75,7 +75,7 @@ def refine_masks(
         raise OptionError(message)
     loaded = model if isinstance(model, Model) else load_model(model)
     refiner = Refiner(loaded, chosen)
-    plan = refiner.plan(image, coarse, pinned)
+    plan = refiner.plan(image, coarse, chosen.ids, pinned)
     stack = MaskStack(coarse, plan.ids)
     report, record = _returned(refiner.run(plan, stack))
     shown = Box(0, 0, *coarse.shape)

@@ -165,10 +165,10 @@ class Refiner:
             anew with fewer objects.
         """
         given = np.asarray(labels)
-        coarse = CoarseLabels(given)
+        coarse, ids = CoarseLabels(given), self.options.ids
         if self.options.labels_are == "parts":
-            coarse = coarse.as_one(self.options.ids)
-        plan = self.plan(image, coarse, pinned)
+            coarse, ids = coarse.as_one(ids), tuple(sorted(ids)[:1])
+        plan = self.plan(image, coarse, ids, pinned)
         canvas = Canvas.of(coarse, plan)
         report, record = yield from self.run(plan, canvas, noise)
         refined = canvas.labels.view(given.dtype)
@@ -178,12 +178,10 @@ class Refiner:
         self,
         image: npt.ArrayLike,
         coarse: Coarse,
+        ids: tuple[int, ...],
         pinned: npt.ArrayLike | None = None,
     ) -> Plan:
         """Plan a run; parameters as for :func:`refine`, but for any coarse masks."""
-        ids = self.options.ids
-        if self.options.labels_are == "parts":
-            ids = tuple(sorted(ids)[:1])  # the one label that they have become
         picture = open_picture(
             np.asarray(image),
             coarse.shape,
