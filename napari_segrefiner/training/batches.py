@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
@@ -34,6 +36,13 @@ ALL_COARSE = len(INDEX_WEIGHTS) - 1
 PREFETCH, LEAST_PREFETCH = 4, 2
 #: Seconds to wait for a batch; far more than it takes, so that nothing hangs for ever.
 PATIENCE = 600
+#: What libraries read when they are loaded, to know how many threads they may start.
+THREAD_LIMITS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 
 class SampleSource(Protocol):
@@ -184,7 +193,28 @@ def iterate_batches(
         worker_init_fn=_leave_signals_to_the_parent,
         multiprocessing_context="spawn",
     )
-    yield from loader
+    with _one_thread_each():  # the workers start with the iterator
+        stream = iter(loader)
+    yield from stream
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started meanwhile compute with one thread each.
+
+    Otherwise every worker's matrix library starts a thread per core, which wait for
+    their tiny products in busy loops and take the cores from the network.
+    """
+    before = {name: os.environ.get(name) for name in THREAD_LIMITS}
+    os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _leave_signals_to_the_parent(_: int) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
 from napari_segrefiner.training.batches import (
     ALL_COARSE,
     INDEX_WEIGHTS,
+    THREAD_LIMITS,
     Draws,
     TrainingBatches,
     iterate_batches,
@@ -93,3 +96,30 @@ def test_any_number_of_workers_makes_the_same_batches_in_order(
                 assert torch.equal(made, expected)
     finally:
         stream.close()
+
+
+class _Limits:
+    """Images that are 1 where this process may start one thread only, else 0."""
+
+    def sample(
+        self, index: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        is_one = all(os.environ.get(name) == "1" for name in THREAD_LIMITS)
+        mask = np.ones((16, 16), bool)
+        return np.full((3, 16, 16), is_one, np.float32), mask, mask
+
+
+@pytest.mark.slow
+def test_workers_compute_with_one_thread_each_and_leave_the_parent_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(THREAD_LIMITS[0], "3")
+    monkeypatch.delenv(THREAD_LIMITS[1], raising=False)
+    draws = dataclasses.replace(DRAWS, normalisation="imagenet")
+    stream = iterate_batches(TrainingBatches(_Limits(), draws), first=0, workers=1)
+    made_by_worker = next(stream).image
+    stream.close()
+    here = TrainingBatches(_Limits(), draws)[0].image
+    assert os.environ[THREAD_LIMITS[0]] == "3"
+    assert THREAD_LIMITS[1] not in os.environ
+    assert (made_by_worker > here).all()
