@@ -47,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--facts", type=Path, metavar="JSON", help="entries of the card to say instead"
     )
+    export.add_argument(
+        "--average-with",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="write the mean of the weights of both; may be given again",
+    )
     export.add_argument("--overwrite", action="store_true", help="replace the files")
     remove = actions.add_parser("remove", help="delete a model of your own")
     remove.add_argument("name", metavar="NAME", help="a name of the list")
@@ -148,12 +155,16 @@ def _remove(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from napari_segrefiner.models.average import average_models
     from napari_segrefiner.models.catalogue import load_model
     from napari_segrefiner.models.export import export_model, read_facts
 
     facts = read_facts(arguments.facts) if arguments.facts else {}
+    model = load_model(arguments.model)
+    if arguments.average_with:
+        model = average_models([model, *map(load_model, arguments.average_with)])
     card = export_model(
-        load_model(arguments.model),
+        model,
         arguments.output,
         facts,
         overwrite=arguments.overwrite,

@@ -1,0 +1,67 @@
+"""Means of weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from napari_segrefiner.cli.main import main
+from napari_segrefiner.errors import ModelError
+from napari_segrefiner.models.average import average_models
+from napari_segrefiner.models.card import ModelCard
+from napari_segrefiner.models.checkpoint import Model, read_model
+from napari_segrefiner.models.export import export_model
+from napari_segrefiner.network import DenoisingUNet
+from napari_segrefiner.network_config import NetworkConfig
+
+TINY = NetworkConfig(
+    widths=(8, 16), blocks_down=1, blocks_up=1, attention_strides=(), groups=4
+)
+
+
+def make_model(name: str, seed: int, network: NetworkConfig = TINY) -> Model:
+    torch.manual_seed(seed)
+    card = ModelCard(name=name, description="b", licence="c", network=network)
+    return Model(DenoisingUNet(network).eval(), card, sha256=str(seed) * 64)
+
+
+def test_every_weight_is_the_mean_and_the_models_stay_as_they_were():
+    models = [make_model("a", 1), make_model("b", 2), make_model("c", 3)]
+    before = models[0].network.state_dict()["time_embed.weight"].clone()
+    mean = average_models(models)
+    states = [model.network.state_dict() for model in models]
+    for name, tensor in mean.network.state_dict().items():
+        expected = (states[0][name] + states[1][name] + states[2][name]) / 3
+        torch.testing.assert_close(tensor, expected)
+    assert torch.equal(states[0]["time_embed.weight"], before)
+    assert "a (111111111111), b (222222222222), c (3" in mean.card.source
+    assert mean.sha256 == mean.card.sha256 == ""
+
+
+@pytest.mark.parametrize("what", ["network", "normalisation"])
+def test_models_of_different_kinds_have_no_mean(what):
+    other = make_model("b", 2)
+    if what == "network":
+        other = make_model("b", 2, dataclasses.replace(TINY, widths=(8, 32)))
+    else:
+        card = dataclasses.replace(other.card, normalisation="imagenet")
+        other = dataclasses.replace(other, card=card)
+    with pytest.raises(ModelError, match=f"a and b differ in their {what}"):
+        average_models([make_model("a", 1), other])
+
+
+def test_the_command_line_exports_a_mean(tmp_path):
+    models = [make_model("a", 1), make_model("b", 2)]
+    paths = [tmp_path / f"{model.name}.safetensors" for model in models]
+    for model, path in zip(models, paths, strict=True):
+        export_model(model, path, {})
+    output = tmp_path / "mean.safetensors"
+    command = ["models", "export", str(paths[0]), "--average-with", str(paths[1])]
+    assert main([*command, "-o", str(output)]) == 0
+    found = read_model(output).network.state_dict()
+    first, second = (read_model(path).network.state_dict() for path in paths)
+    for name, tensor in found.items():
+        middle = (first[name] + second[name]) / 2
+        torch.testing.assert_close(tensor, middle, rtol=1e-3, atol=1e-4)
