@@ -31,8 +31,6 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C, ...) floats; same shape and dtype out."""
-        if x.device.type == "cpu":  # its kernel computes in float32 by itself
-            return super().forward(x)
         return super().forward(x.float()).to(x.dtype)
 
 
