@@ -117,7 +117,7 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
     "default-model": {
         **_WINDOWS,
         "init": NONE,
-        "iterations": 20_000,
+        "iterations": 30_000,
         "large_share": 0.5,
         "learning_rate": 1e-3,
         "warm_up": 200,

@@ -26,9 +26,9 @@ class SimulatorOptions:
     IoU target, of which ``spared`` leave stretches of the outline as they are.
     """
 
-    exact: float = 0.10
+    exact: float = 0.12
     nearly_exact: float = 0.16
-    plain: float = 0.26
+    plain: float = 0.30
     nearly_exact_iou: tuple[float, float] = (0.93, 1.0)
     iou: tuple[float, float] = (0.5, 0.95)
     polygon: float = 0.15
@@ -39,7 +39,7 @@ class SimulatorOptions:
     field: float = 0.75
     offset: float = 0.50
     follow_brightness: float = 0.25
-    spared: float = 0.35
+    spared: float = 0.45
     shift: float = 0.40
     low_resolution: float = 0.22
     patch_strength: tuple[float, float] = (0.4, 9.0)
@@ -98,7 +98,9 @@ def simulate(
         return fine.copy()
     if kind < options.exact + options.plain:
         names = list(PLAIN)
-        coarse = PLAIN[names[int(rng.integers(len(names)))]](rng, fine, scene)
+        name = names[int(rng.integers(len(names)))]
+        keeps_neighbours |= name == MERGED  # which has no label of its own then
+        coarse = PLAIN[name](rng, fine, scene)
     else:
         is_near = kind < options.exact + options.plain + options.nearly_exact
         coarse = _mixture(rng, scene, is_near, is_patch, options)
@@ -408,13 +410,13 @@ def constant_shift(rng: np.random.Generator, mask: Mask, scene: Scene) -> Mask:
 
 
 def merged_neighbour(rng: np.random.Generator, mask: Mask, scene: Scene) -> Mask:
-    """A piece of a neighbour that lies near is taken for the object's."""
+    """A neighbour that lies near, or a piece of it, is taken for the object's."""
     near = scene.others & (signed_distance(mask) > -(0.15 * scene.size + 3))
     places = np.flatnonzero(near)
     if len(places) == 0:
         return ellipses(rng, mask, scene)
     y, x = divmod(int(places[rng.integers(len(places))]), scene.side)
-    radius = rng.uniform(0.2, 0.7) * scene.size
+    radius = rng.uniform(0.2, 1.2) * scene.size
     piece = scene.others & _random_ellipse(rng, (y, x), radius, scene.side)
     merged = mask | piece
     bridge = blur(merged.astype(np.float32), 1.0) > 0.5
@@ -450,12 +452,13 @@ def _touching(found: Mask, mask: Mask) -> Mask:
     return result
 
 
+MERGED = "merged_neighbour"
 #: Single damages as hurried people and simple programs make them.
 PLAIN: dict[str, Damage] = {
     "constant_offset": constant_offset,
     "constant_shift": constant_shift,
     "hurried_polygon": hurried_polygon,
-    "merged_neighbour": merged_neighbour,
+    MERGED: merged_neighbour,
     "holes_and_blobs": holes_and_blobs,
     "staircase": staircase,
     "smoothing": smoothing,

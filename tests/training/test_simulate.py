@@ -179,7 +179,23 @@ def test_spared_stretches_of_the_outline_stay_exactly_where_they_are() -> None:
         assert 0.25 < is_kept.mean() < 1
 
 
-def test_labelled_neighbours_are_never_covered() -> None:
+def test_a_merged_neighbour_counts_as_unlabelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sim, "PLAIN", {sim.MERGED: sim.merged_neighbour})
+    scene = _scene()
+    only = _only(plain=1, labelled_neighbours=1)
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        coarse = simulate(rng, scene.fine, scene.others, scene.grey, options=only)
+        assert np.count_nonzero(coarse & scene.others) > 20
+
+
+def test_labelled_neighbours_are_not_covered_unless_they_are_merged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others = {name: damage for name, damage in sim.PLAIN.items() if name != sim.MERGED}
+    monkeypatch.setattr(sim, "PLAIN", others)
     scene = _scene()
     options = dataclasses.replace(SimulatorOptions(), labelled_neighbours=1.0)
     for seed in range(60):
