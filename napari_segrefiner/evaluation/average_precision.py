@@ -16,6 +16,8 @@ Kind = Literal["segm", "boundary"]
 KINDS: tuple[Kind, ...] = ("segm", "boundary")
 #: What is reported, in the library's order.
 NAMES = ("AP", "AP50", "AP75", "APS", "APM", "APL")
+#: Lists of an annotation file that AP is made from; COCO's have more entries.
+LISTS = ("images", "annotations", "categories")
 #: Detections of an image that count (LVIS; COCO's is the library's own, 100).
 LVIS_DETECTIONS = 300
 
@@ -54,7 +56,7 @@ def average_precision(
     """
     library = _library()
     # It copies nothing: what it is given it writes ids and areas into.
-    held = {key: [dict(one) for one in annotations[key]] for key in annotations}
+    held = {key: [dict(one) for one in annotations[key]] for key in LISTS}
     known = {one["id"] for one in held["images"]}
     own = [dict(one) for one in detections if one["image_id"] in known]
     if not own or not held["annotations"]:

@@ -180,6 +180,26 @@ def test_coco_refines_every_detection_alone_and_scores_it(coco, model, capsys):
     assert "rules of LVIS" in capsys.readouterr().out
 
 
+def test_coco_s_own_annotations_are_scored_by_its_own_rules(coco, model, capsys):
+    annotations = json.loads((coco / "lvis.json").read_text())
+    annotations["info"] = {"description": "COCO 2017 Dataset", "year": 2017}
+    annotations["licenses"] = [{"id": 1, "name": "CC BY"}]
+    annotations["images"] = [
+        {"id": 7, "height": SHAPE[0], "width": SHAPE[1],
+         "file_name": "000000000007.png"}
+    ]  # fmt: skip
+    annotations["categories"] = [{"id": 18, "name": "dog"}]
+    for one in annotations["annotations"]:
+        one |= {"category_id": 18, "iscrowd": 0}
+    (coco / "coco.json").write_text(json.dumps(annotations))
+    words = ["coco", "--data", coco / "coco.json", "--images", coco / "val2017"]
+    words += ["--coarse", coco / "results.json", "--json", coco / "r.json"]
+    assert reproduce(*words) == 0
+    ours = json.loads((coco / "r.json").read_text())["ours"]
+    assert ours["refined"]["AP"] > ours["coarse"]["AP"] > 0
+    assert "rules of COCO" in capsys.readouterr().out
+
+
 def test_a_detection_that_vanishes_keeps_its_coarse_mask(coco, model, monkeypatch):
     monkeypatch.setattr(
         "napari_segrefiner.models.catalogue.load_model",
