@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from PIL import Image
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import write_labels
-from napari_segrefiner.io.mask_folders import find_masks
+from napari_segrefiner.io.mask_folders import MaskFile, find_masks
 from napari_segrefiner.metrics import mba, overlap
 
 if TYPE_CHECKING:
@@ -32,8 +32,10 @@ Refine = Callable[[npt.NDArray[Any], Mask], Mask]
 
 #: Grey values from here on are the object (published scripts).
 THRESHOLD = 128
-#: What coarse and refined files may have behind the name.
-TAILS = ("", "_seg", "_refine", "_gt")
+#: What coarse and refined files may have behind the name; the first that is there is
+#: taken, as all files of a set may lie in one folder.
+COARSE_TAILS = ("", "_seg", "_gt")
+REFINED_TAILS = ("", "_refine", "_seg", "_gt")
 ENDINGS = (".png", ".tif", ".tiff", ".npy", ".bmp", ".jpg")
 
 
@@ -91,13 +93,13 @@ def find_cases(
     """
     data, coarse = _inside(data, part), _inside(coarse, part)
     files, problems = find_masks(data)
-    before = _by_stem(coarse)
-    after = _by_stem(_inside(refined, part)) if refined else {}
+    before = _by_stem(coarse, COARSE_TAILS)
+    after = _by_stem(_inside(refined, part), REFINED_TAILS) if refined else {}
     cases = []
     for one in sorted(files, key=lambda file: file.stem):
-        if one.stem not in before:
+        if _is_missing(before, one):
             problems.append(f"There is no coarse mask of {one.stem} in {coarse}.")
-        elif refined and one.stem not in after:
+        elif refined and _is_missing(after, one):
             problems.append(f"There is no refined mask of {one.stem} in {refined}.")
         else:
             cases.append(
@@ -130,15 +132,25 @@ def _inside(folder: Path, part: str) -> Path:
     return folder
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def _by_stem(folder: Path, tails: Sequence[str]) -> dict[str, Path]:
     """Mask files by the stem of their image."""
+    files = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+    ]
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in ENDINGS and not path.name.startswith("."):
-            for tail in TAILS:
-                if path.stem.endswith(tail):
-                    found.setdefault(path.stem.removesuffix(tail), path)
+    for tail in tails:
+        for path in files:
+            if path.stem.endswith(tail):
+                found.setdefault(path.stem.removesuffix(tail), path)
     return found
+
+
+def _is_missing(masks: Mapping[str, Path], one: MaskFile) -> bool:
+    """Whether there is no mask of an image but the true one, which would be perfect."""
+    path = masks.get(one.stem)
+    return path is None or path.samefile(one.mask)
 
 
 def read_mask(path: Path, shape: tuple[int, int] | None = None) -> Mask:

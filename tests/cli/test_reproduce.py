@@ -131,6 +131,23 @@ def test_what_cannot_be_matched_is_told(big, model, capsys):
     assert "choose from FCN-8s" in capsys.readouterr().err
 
 
+def test_of_files_in_one_folder_each_is_taken_for_what_it_is(big, capsys):
+    folder = big / "big"
+    for k in range(2):
+        (big / "coarse" / f"obj{k}_seg.png").rename(folder / f"obj{k}_seg.png")
+    _, truth, coarse = large()
+    save(folder / "obj0_refine.png", grey(truth | np.roll(coarse, 9, axis=1)))
+    words = ["big", "--data", folder, "--coarse", folder, "--refined", folder]
+    assert reproduce(*words, "--json", big / "r.json") == 0
+    assert "no refined mask" not in capsys.readouterr().err  # obj1_seg.png is one
+    ours = json.loads((big / "r.json").read_text())["ours"]
+    assert ours["coarse"]["iou_agg"] < ours["refined"]["iou_agg"] < 100
+    for k in range(2):
+        (folder / f"obj{k}_seg.png").unlink()
+    assert reproduce(*words) == 2  # the true masks are left, which are no coarse ones
+    assert "no coarse mask of obj0" in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.fixture
 def coco(tmp_path):
     """Two detections of two objects in one image, LVIS annotations."""
