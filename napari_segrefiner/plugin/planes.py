@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -146,6 +147,17 @@ def sliders(viewer: ViewerModel, layer: Layer) -> tuple[Slider, ...]:
 def planes_along(plane: Plane, slider: Slider) -> tuple[Plane, ...]:
     """All planes parallel to `plane` along the slider's axis."""
     return tuple(plane.moved(slider.axis, at) for at in range(slider.n_planes))
+
+
+def count_planes(plane: Plane, shape: tuple[int, ...]) -> int:
+    """How many planes parallel to `plane` an array of this shape has.
+
+    Examples
+    --------
+    >>> count_planes(Plane((1, 2), (3, 0, 0)), (10, 512, 640))
+    10
+    """
+    return math.prod(n for axis, n in enumerate(shape) if axis not in plane.axes)
 
 
 def array_shape(layer: Layer) -> tuple[int, ...]:

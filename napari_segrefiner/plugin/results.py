@@ -12,11 +12,11 @@ from napari.layers import Labels
 from napari_segrefiner.plugin.edits import Edit, write_directly
 from napari_segrefiner.plugin.findings import Finding
 from napari_segrefiner.plugin.layers import KEY, copy_of, insert_above, is_listed
-from napari_segrefiner.plugin.planes import array_shape
+from napari_segrefiner.plugin.planes import Plane, array_shape, count_planes
 from napari_segrefiner.plugin.worker import PlaneDone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from napari.components import ViewerModel
 
@@ -45,31 +45,52 @@ class Results:
         """Whether the layer was made here."""
         return layer in self._sources
 
+    def results_of(self, source: Labels) -> list[Labels]:
+        """The listed results of `source` that still have its shape, newest last."""
+        return [
+            result
+            for result, known in list(self._sources.items())
+            if known() is source
+            and is_listed(self._viewer, result)
+            and array_shape(result) == array_shape(source)
+        ]
+
     def result_of(self, source: Labels) -> Labels | None:
-        """The newest listed result of `source` that still has its shape."""
-        found = None
-        for result, known in list(self._sources.items()):
-            if (
-                known() is source
-                and is_listed(self._viewer, result)
-                and array_shape(result) == array_shape(source)
-            ):
-                found = result
-        return found
+        """The newest of these, None if there is none."""
+        return next(reversed(self.results_of(source)), None)
+
+    def result_for(self, source: Labels, planes: Sequence[Plane]) -> Labels | None:
+        """The newest result of `source` if all of `planes` are as coarse there still.
+
+        None for the planes of a whole layer: another run over all of it is another
+        result, beside the one that there is.
+        """
+        result = self.result_of(source)
+        if result is None or len(planes) == count_planes(
+            planes[0], array_shape(source)
+        ):
+            return None
+        is_coarse = all(
+            np.array_equal(result.data[plane.index], source.data[plane.index])
+            for plane in planes
+        )
+        return result if is_coarse else None
 
     def make(self, source: Labels, edits: list[Edit]) -> tuple[Labels, int]:
-        """Add a result layer above `source`: its copy with `edits` written.
+        """Add a result layer above `source`, and above older results of it.
 
-        Returns the layer and the pixels written. The source is not touched, not even
-        hidden. Whatever was painted on it during the run is in the copy.
+        It is a copy of `source` with `edits` written. Returns the layer and the pixels
+        written. The source is not touched, not even hidden. Whatever was painted on it
+        during the run is in the copy.
         """
         data = np.array(source.data)
         written = write_directly(data, edits)
         result = copy_of(source, data, f"{source.name} refined")
         result.metadata[KEY] = {"source": source.name}
+        below = self.result_of(source) or source
         # Before it is added: adding makes it active, and listeners ask whose it is.
         self._sources[result] = weakref.ref(source)
-        insert_above(self._viewer, result, source)
+        insert_above(self._viewer, result, below)
         return result, written
 
 

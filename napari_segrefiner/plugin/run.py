@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +154,7 @@ def plan_run(
             if slider.axis == choices.slider:
                 planes = planes_along(plane, slider)
     reader = image_reader(choices.image, source, plane, choices.channel)
-    destination = _destination(results, choices, source, label)
+    destination = _destination(results, choices, source, label, planes)
     if destination is not None:
         check_writable(destination)
     other = destination is not None and destination is not source
@@ -223,14 +224,19 @@ def plan_others(
 
 
 def _destination(
-    results: Results, choices: Choices, source: Labels, label: int | None
+    results: Results,
+    choices: Choices,
+    source: Labels,
+    label: int | None,
+    planes: Sequence[Plane],
 ) -> Labels | None:
     """The layer to write into; None for a new one.
 
-    Single objects go into one result layer per source, made for the first of them.
+    Single objects go into one result layer per source, made for the first of them, and
+    so do the planes of a stack that are refined one after the other.
     """
     if choices.target == "into this layer":
         return source
     if label is None:
-        return None
+        return results.result_for(source, planes)
     return source if results.is_result(source) else results.result_of(source)

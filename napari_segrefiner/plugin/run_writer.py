@@ -108,15 +108,28 @@ class RunWriter:
         ]
 
     def _bring_forward(self, run: Run, layer: Labels) -> None:
-        """Show the result instead of its source, unless the user is elsewhere now."""
+        """Show the result instead of its source, unless the user is elsewhere now.
+
+        Older results go out of sight with the source when a new one comes: they would
+        show through it.
+        """
         if layer is run.source:
             return
         selection = self._viewer.layers.selection
+        active = selection.active
+        replaced = [run.source]
+        if run.destination is None:
+            replaced += [
+                other
+                for other in self._results.results_of(run.source)
+                if other is not layer
+            ]
+        mode = active.mode if active in replaced else run.source.mode
         layer.visible = True
-        mode = run.source.mode
-        if run.source.visible:
-            run.source.visible = False
-        if selection.active in (run.source, run.image, layer, None):
+        for other in replaced:
+            if other.visible:
+                other.visible = False
+        if active in (*replaced, run.image, layer, None):
             selection.active = layer
             layer.mode = mode
 

@@ -102,6 +102,26 @@ def test_a_second_run_starts_from_the_source_again(stage: Stage) -> None:
     assert len(stage.viewer.layers) == 4
 
 
+def test_the_newest_result_lies_on_top_and_older_ones_are_out_of_sight(
+    stage: Stage,
+) -> None:
+    stage.run()
+    older = stage.result
+    stage.run()
+    newest = stage.viewer.layers.selection.active
+    assert list(stage.viewer.layers) == [stage.image, stage.labels, older, newest]
+    assert [layer.visible for layer in stage.viewer.layers] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    older.visible = True  # to compare them: that is left alone
+    stage.controller.refine_object(newest, 5)
+    stage.work.finish()
+    assert older.visible
+
+
 def test_into_this_layer_is_one_undo_step(stage: Stage) -> None:
     before = stage.labels.data.copy()
     stage.choose(target="into this layer")
@@ -419,6 +439,43 @@ def test_the_displayed_plane_alone_is_refined() -> None:
     wanted[2] = expected(before[2])
     np.testing.assert_array_equal(stage.result.data, wanted)
     assert stage.result.metadata[KEY]["runs"][0]["position"] == [2, 0, 0]
+
+
+def test_planes_refined_one_after_the_other_go_into_one_result() -> None:
+    stage = stack_stage()
+    before = stage.labels.data.copy()
+    wanted = before.copy()
+    for at in (2, 0):
+        stage.viewer.dims.set_current_step(0, at)
+        stage.run()
+        wanted[at] = expected(before[at])
+        np.testing.assert_array_equal(stage.result.data, wanted)
+    assert [run["position"][0] for run in stage.result.metadata[KEY]["runs"]] == [2, 0]
+    stage.result.undo()
+    wanted[0] = before[0]
+    np.testing.assert_array_equal(stage.result.data, wanted)
+    np.testing.assert_array_equal(stage.labels.data, before)
+
+
+@pytest.mark.parametrize("is_painted", [True, False])
+def test_a_plane_that_is_not_coarse_any_more_is_not_refined_over(
+    is_painted: bool,
+) -> None:
+    stage = stack_stage()
+    before = stage.labels.data.copy()
+    stage.viewer.dims.set_current_step(0, 0)
+    stage.run()
+    older = stage.result
+    if is_painted:  # by hand, in the result, before the plane was refined
+        stage.viewer.dims.set_current_step(0, 1)
+        older.data_setitem(tuple(np.array([[1], [0], [0]])), np.array([7]))
+    was = older.data.copy()
+    stage.run()
+    newest = stage.viewer.layers.selection.active
+    at = int(is_painted)
+    np.testing.assert_array_equal(older.data, was)
+    np.testing.assert_array_equal(newest.data[at], expected(before[at]))
+    np.testing.assert_array_equal(newest.data[1 - at], before[1 - at])
 
 
 def test_all_planes_along_the_slider_keep_their_ids() -> None:
