@@ -6,6 +6,9 @@ from pathlib import Path
 
 from napari_segrefiner.errors import InputError
 
+#: Where Linux tells of the machine's memory, and of what a container may use of it.
+MACHINE, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+
 
 def available_bytes() -> int | None:
     """Bytes that this process may still take; None where the system does not say.
@@ -14,18 +17,25 @@ def available_bytes() -> int | None:
     """
     limits = []
     try:
-        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+        for line in MACHINE.read_text("ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 limits.append(1024 * int(line.split()[1]))
     except (OSError, ValueError):
         return None
-    group = Path("/sys/fs/cgroup")
     try:
-        allowed = int((group / "memory.max").read_text("ascii"))
-        limits.append(allowed - int((group / "memory.current").read_text("ascii")))
+        allowed = int((CONTAINER / "memory.max").read_text("ascii"))
+        used = int((CONTAINER / "memory.current").read_text("ascii"))
+        limits.append(allowed - used + _reclaimable_bytes())
     except (OSError, ValueError):
         pass  # no container, or one without a limit ("max")
     return min(limits) if limits else None
+
+
+def _reclaimable_bytes() -> int:
+    """Bytes of a container's copies of files: used, but free as soon as needed."""
+    entries = (CONTAINER / "memory.stat").read_text("ascii").splitlines()
+    pairs = (entry.split() for entry in entries)
+    return sum(int(n) for name, n in pairs if name in ("active_file", "inactive_file"))
 
 
 def check_memory(path: Path, needed: int) -> None:
