@@ -97,8 +97,14 @@ def listed(folder: Path, split: str) -> set[str] | None:
     for path in (folder / "list" / f"{split}.txt", folder / f"{split}.txt"):
         if path.is_file():
             lines = path.read_text(encoding="utf-8").split("\n")
-            return {Path(line.strip()).stem for line in lines if line.strip()}
+            return {_stem_of(line.strip()) for line in lines if line.strip()}
     return None
+
+
+def _stem_of(name: str) -> str:
+    """A name of a list without its ending, if it has one: others have dots as well."""
+    path = Path(name)
+    return path.stem if path.suffix.lower() in (*IMAGES, *MASKS) else path.name
 
 
 def _parts(folder: Path) -> tuple[Path, Path] | None:

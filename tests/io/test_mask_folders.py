@@ -53,6 +53,14 @@ def test_lists_of_names_decide_where_there_are_some(tmp_path: Path) -> None:
     assert stems == [["b", "c"], ["a"]]
 
 
+def test_names_of_a_list_may_have_dots_and_no_endings(tmp_path: Path) -> None:
+    for name in ("a.0", "a.1", "b.0"):
+        _pair(tmp_path / "images" / f"{name}.jpg", tmp_path / "masks" / f"{name}.png")
+    (tmp_path / "train.txt").write_text("a.0\nimages/a.1.JPG\n")
+    (found,) = find_sets(tmp_path, "train")
+    assert [item.stem for item in found.items] == ["a.0", "a.1"]
+
+
 def test_images_and_masks_may_lie_side_by_side(tmp_path: Path) -> None:
     for name in ("x", "y_1", "z"):
         _pair(tmp_path / f"{name}_im.jpg", tmp_path / f"{name}_gt.png")
