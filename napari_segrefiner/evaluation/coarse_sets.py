@@ -165,19 +165,28 @@ def make_coarse_sets(folder: Path, plan: CoarsePlan) -> Iterator[CoarseSet]:
     Raises
     ------
     InputError
-        If `folder` holds anything, or no data are found.
+        If `folder` holds anything, no data are found, or no coarse mask of these kinds
+        can be made of them.
     """
     if is_made(folder, plan):
         yield from coarse_sets(folder)
         return
     sets = find_sets(plan.data, plan.split, plan.exclude)
     folder.mkdir(parents=True, exist_ok=True)
+    is_any = False
     try:
         for kind in plan.kinds:
             for one in sets:
                 made = CoarseSet(kind, one.name, folder / kind / one.name)
                 if _make(made, one, plan):
+                    is_any = True
                     yield made
+        if not is_any:
+            msg = (
+                f"No coarse mask of kind {', '.join(plan.kinds)} can be made of the "
+                f"{plan.split} images in {plan.data}; choose other kinds or data."
+            )
+            raise InputError(msg)
         write_text(folder / RECORD, json.dumps(_record(plan), indent=1) + "\n")
     finally:
         if not (folder / RECORD).exists():

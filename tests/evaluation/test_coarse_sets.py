@@ -75,6 +75,13 @@ def test_real_masks_are_taken_as_they_are(data, tmp_path):
     assert np.array_equal(coarse.labels, np.where(real == 2, 2, 0))
 
 
+def test_kinds_of_which_there_is_nothing_are_refused(data, tmp_path):
+    plan = CoarsePlan(str(data), kinds=("real",), exclude=("things",))
+    with pytest.raises(InputError, match=f"kind real can be made.*{data}"):
+        list(make_coarse_sets(tmp_path / "out", plan))
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_masks_of_a_second_network_are_a_kind_of_their_own(tmp_path):
     write_set(tmp_path / "d", {"c": (1, 2)}, coarse=("coarse_rvos",))
     kinds = ("real", "real2")
