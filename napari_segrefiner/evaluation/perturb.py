@@ -13,6 +13,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
+from napari_segrefiner.core.objects import find_objects
 from napari_segrefiner.errors import OptionError
 from napari_segrefiner.evaluation.defects import DEFECTS, Mask, Object, Random
 from napari_segrefiner.metrics import assign, iou, overlaps
@@ -109,32 +110,25 @@ class _Drawn:
     """A coarse mask in its window, and the neighbours merged into it."""
 
     id: int
-    window: tuple[slice, ...]
+    window: tuple[slice, slice]
     mask: Mask
     merged: frozenset[int]
 
 
 def _windows(
     truth: npt.NDArray[Any], ids: Iterable[int]
-) -> Iterator[tuple[int, tuple[slice, ...]]]:
+) -> Iterator[tuple[int, tuple[slice, slice]]]:
     """Every id that is there, with its box and as much again on each side."""
-    boxes = ndimage.find_objects(truth.astype(np.int64))
+    boxes = {found.id: found.box for found in find_objects(truth)}
+    height, width = truth.shape
     for i in ids:
-        box = boxes[i - 1] if 1 <= i <= len(boxes) else None
-        if box is None:
-            continue
-        room = max(12, max(side.stop - side.start for side in box))
-        yield (
-            i,
-            tuple(
-                slice(max(side.start - room, 0), min(side.stop + room, n))
-                for side, n in zip(box, truth.shape, strict=True)
-            ),
-        )
+        if i in boxes:
+            room = max(12, *boxes[i].shape)
+            yield i, boxes[i].expand(room).clip((height, width)).slices
 
 
 def _draw(
-    part: npt.NDArray[Any], i: int, window: tuple[slice, ...], kind: str, name: str
+    part: npt.NDArray[Any], i: int, window: tuple[slice, slice], kind: str, name: str
 ) -> _Drawn | None:
     """Draw a coarse mask of object `i`; None if this kind cannot be had."""
     fine = part == i

@@ -30,6 +30,15 @@ def scene():
     return labels
 
 
+def test_ids_may_be_as_large_as_they_like():
+    """Colours or hashes as ids: no table of all smaller numbers is made."""
+    large = np.where(scene() == 7, 2**40, scene().astype(np.int64))
+    found = perturb(IMAGE, large, "eroded", ids=[2, 2**40])
+    plain = perturb(IMAGE, scene(), "eroded", ids=[2, 7])
+    assert set(np.unique(found.labels)) == {0, 2, 2**40}
+    np.testing.assert_array_equal(found.labels == 2, plain.labels == 2)
+
+
 def one_disk(radius=14):
     fine = disk((64, 64), 32, 31, radius)
     return Object(fine, np.zeros(fine.shape, np.int32))
