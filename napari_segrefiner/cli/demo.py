@@ -50,6 +50,8 @@ class Demonstration:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
+    from napari_segrefiner.cli.flags import help_text
+    from napari_segrefiner.models.catalogue import DEFAULT
     from napari_segrefiner.options import RefineOptions, specs
 
     steps = next(spec for spec in specs(RefineOptions) if spec.name == "steps")
@@ -59,14 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("demo"),
         metavar="FOLDER",
-        help="Folder to write to; its files from an earlier demo are replaced.",
+        help="folder to write to; its files from an earlier demo are replaced "
+        "(default: demo)",
     )
     parser.add_argument(
         "--model",
-        default="default",
-        help="Catalogue name, .safetensors file or folder.",
+        default=DEFAULT,
+        help=f"name, file or folder (default: {DEFAULT})",
     )
-    parser.add_argument("--steps", type=int, default=None, help=steps.help)
+    parser.add_argument("--steps", type=int, metavar="N", help=help_text(steps))
 
 
 def run(arguments: argparse.Namespace) -> int:

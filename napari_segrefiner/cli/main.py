@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import sys
@@ -84,14 +85,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=logging.INFO if is_debug else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
     )
+    _print_any_name()
     try:
-        return _run(given)
+        try:
+            return _run(given)
+        finally:
+            _flush()
     except KeyboardInterrupt:
         return _fail("Stopped.", INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read the output has left, as `head` does. What is still buffered
-        # must not raise again while Python shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read the output has left, as `head` does
         return FAILED
     except (SegRefinerError, UsageError) as error:
         if is_debug:
@@ -103,6 +105,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
         return _fail(f"{kind}{error} (--debug shows where)", FAILED)
+
+
+def _print_any_name() -> None:
+    """Let names of files be printed that the terminal's encoding does not know."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _flush() -> None:
+    """Write what is still buffered, while it can be told that this fails."""
+    if sys.stdout is None:  # the process was started without an output
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # The rest must not raise again while Python shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def _run(given: list[str]) -> int:

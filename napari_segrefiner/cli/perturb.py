@@ -25,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what decides the coarse masks."""
     parser.add_argument(
-        "--split", choices=("val", "train"), default="val", help="(default: val)"
+        "--split",
+        choices=("val", "train"),
+        default="val",
+        help="which side of the data (default: %(default)s)",
     )
     parser.add_argument(
         "--kinds",
@@ -36,14 +39,18 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         "watershed, real, real2 (default: mixed)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of all that is drawn"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of all that is drawn (default: %(default)s)",
     )
     parser.add_argument(
         "--limit",
         type=int,
         default=100,
         metavar="N",
-        help="most objects per set and kind (default: 100)",
+        help="most objects per set and kind (default: %(default)s)",
     )
     parser.add_argument(
         "--exclude", default="", metavar="A,B,...", help="sets to leave out"
@@ -56,7 +63,7 @@ def read_plan(arguments: argparse.Namespace) -> CoarsePlan:
 
     kinds = ALL_KINDS if arguments.kinds == "all" else names(arguments.kinds)
     return CoarsePlan(
-        data=str(arguments.data),
+        data=str(arguments.data.resolve()),
         split=arguments.split,
         kinds=kinds,
         seed=arguments.seed,

@@ -48,7 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="side of the windows (default: 128)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of all that is drawn"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of all that is drawn (default: 0)",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace PNG if it exists"

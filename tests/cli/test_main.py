@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +35,14 @@ def test_help_of_refine_shows_every_option_with_its_text(capsys):
     for spec in specs(RefineOptions):
         assert spec.flag in shown
         assert help_text(spec).split(" ")[0] in shown
+
+
+def test_help_of_tune_shows_the_defaults_that_hold(capsys):
+    with pytest.raises(SystemExit):
+        main(["tune", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for text in ("(default: train)", "per set and kind (default: 60)", "(default: 1)"):
+        assert text in shown
 
 
 def test_the_version_is_printed(capsys):
@@ -68,6 +79,50 @@ def test_info_survives_a_torch_that_cannot_be_imported(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert main(["info"]) == 0
     assert "torch cannot be imported" in capsys.readouterr().out
+
+
+TELL = "from napari_segrefiner.cli.main import main; import sys; sys.exit(main())"
+
+
+def help_into(stdout):
+    """The help, written by a process of its own; it keeps its output back at first."""
+    return subprocess.run(
+        [sys.executable, "-c", TELL, "--help"],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+        check=False,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other pipes")
+def test_an_output_that_nobody_reads_is_no_complaint():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = help_into(writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a full disk")
+def test_an_output_that_cannot_be_written_is_one_line():
+    with Path("/dev/full").open("wb") as full:
+        done = help_into(full)
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+    assert b"No space left" in done.stderr
+
+
+def test_names_that_the_terminal_does_not_know_are_printed(monkeypatch):
+    def tell(arguments):
+        sys.stdout.write("\N{GREEK SMALL LETTER ALPHA}\udcff.tif\n")
+        return 0
+
+    monkeypatch.setattr("napari_segrefiner.cli.info.run", tell)
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(["info"]) == 0
+    assert terminal.buffer.getvalue() == b"\\u03b1\\udcff.tif\n"
 
 
 def test_help_loads_no_torch():
