@@ -23,6 +23,32 @@ def check_destination(path: Path | str, *, overwrite: bool = False) -> Path:
         and `overwrite` is false.
     """
     path = Path(path)
+    try:
+        return _checked(path, overwrite=overwrite)
+    except OSError as error:  # such as a name that is too long, or a closed folder
+        msg = f"{path} cannot be written ({error.strerror}); write somewhere else."
+        raise InputError(msg) from error
+
+
+def check_destinations(*paths: Path | None, overwrite: bool = False) -> None:
+    """Check the files that one command is to write; None is passed over.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_destination`; also if two of them are the same file.
+    """
+    named = [path for path in paths if path is not None]
+    for path in named:
+        check_destination(path, overwrite=overwrite)
+    resolved = [path.resolve() for path in named]
+    for path in named:
+        if resolved.count(path.resolve()) > 1:
+            msg = f"{path} is named twice; give every output a name of its own."
+            raise InputError(msg)
+
+
+def _checked(path: Path, *, overwrite: bool) -> Path:
     folder = path.parent
     if not folder.is_dir():
         msg = f"The folder {folder} does not exist; create it or write somewhere else."
@@ -66,7 +92,8 @@ def write_whole(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
         If writing fails, such as on a full disk.
     """
     path = check_destination(path, overwrite=overwrite)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    # Not the whole name, which may be as long as names can be.
+    part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
     try:
         yield part
         check_destination(path, overwrite=overwrite)

@@ -45,7 +45,7 @@ def read_labels(path: Path | str) -> npt.NDArray[Any]:
     if raster.is_colour:
         msg = (
             f"{path} is a colour picture; labels have one whole number per pixel, so "
-            "save them in grey or with a palette."
+            "save them in grey (tifffile: photometric='minisblack') or with a palette."
         )
         raise InputError(msg)
     if labels.dtype.kind == "f":

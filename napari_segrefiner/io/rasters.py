@@ -59,7 +59,7 @@ class Raster:
         By the file's first bytes.
     is_colour : bool
         Whether the file says that its pixels are colours (RGB, RGBA, grey with alpha).
-    palette : (256, 3) uint8 array or None
+    palette : (n, 3) uint8 array or None
         Colours of the indices.
     """
 
@@ -101,18 +101,18 @@ def file_format(path: Path) -> Format:
     InputError
         If the file is missing, empty, or none of the known formats.
     """
-    if path.is_dir():
-        msg = f"{path} is a folder; name a file in it."
-        raise InputError(msg)
     try:
-        with path.open("rb") as file:
-            head = file.read(4)
+        is_folder = path.is_dir()
+        head = b"" if is_folder else _first_bytes(path)
     except FileNotFoundError as error:
         msg = f"There is no file {path}; check the name and the folder."
         raise InputError(msg) from error
     except OSError as error:
         msg = f"{path} cannot be read ({error.strerror}); check its permissions."
         raise InputError(msg) from error
+    if is_folder:
+        msg = f"{path} is a folder; name a file in it."
+        raise InputError(msg)
     if not head:
         msg = f"{path} is empty; save it again."
         raise InputError(msg)
@@ -121,6 +121,11 @@ def file_format(path: Path) -> Format:
             return found
     msg = f"{path} is not a TIFF, PNG, JPEG or NPY file; convert it to one of these."
     raise InputError(msg)
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4)
 
 
 def _damaged(path: Path, error: BaseException | str) -> InputError:
@@ -271,7 +276,14 @@ def _decode_tiff(path: Path) -> Raster:
             tifffile.PHOTOMETRIC.YCBCR,
         )
         array = series.asarray()
-    return Raster(array.astype(dtype.newbyteorder("=")), "TIFF", is_colour=colour)
+        palette, colours = None, page.colormap
+        if colours is not None and dtype.itemsize <= 2:
+            # All numbers that the pixels can have, as few as the file may name.
+            palette = np.zeros((2 ** (8 * dtype.itemsize), 3), dtype=np.uint8)
+            stored = colours.T[: len(palette)] >> 8  # 16 bits in the file
+            palette[: len(stored)] = stored
+    array = array.astype(dtype.newbyteorder("="))
+    return Raster(array, "TIFF", is_colour=colour, palette=palette)
 
 
 def _read_tiff_without_codecs(path: Path) -> Raster:

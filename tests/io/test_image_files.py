@@ -13,6 +13,7 @@ from PIL import Image
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.io import memory, rasters
 from napari_segrefiner.io.images import read_image
+from napari_segrefiner.io.labels import read_labels
 
 RNG = np.random.default_rng(5)
 GREY8 = RNG.integers(0, 255, (21, 30), dtype=np.uint8)
@@ -78,6 +79,30 @@ def test_jpeg_is_read_as_colours(tmp_path):
     read = read_image(tmp_path / "a.jpg")
     assert read.shape == (64, 64, 3)
     assert np.abs(read.astype(int) - smooth).max() < 4
+
+
+def test_palette_of_a_tiff_is_looked_up_for_images(tmp_path):
+    colours = RNG.integers(0, 255, (3, 256), dtype=np.uint16)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY8, photometric="palette", colormap=colours * 257)
+    read = read_image(path)
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, colours.T[GREY8])
+    np.testing.assert_array_equal(read_labels(path), GREY8)
+
+
+def test_colours_that_the_palette_of_a_tiff_lacks_are_black(tmp_path):
+    path = tmp_path / "a.tif"
+    colours = np.full((3, 256), 257, np.uint16)
+    tifffile.imwrite(path, GREY8, photometric="palette", colormap=colours)
+    whole = path.read_bytes()
+    cut = whole.replace(
+        struct.pack("<HHI", 320, 3, 768), struct.pack("<HHI", 320, 3, 9)
+    )
+    assert cut != whole
+    path.write_bytes(cut)
+    lookup = np.repeat(GREY8[..., None] < 3, 3, axis=2).astype(np.uint8)
+    np.testing.assert_array_equal(read_image(path), lookup)
 
 
 def test_palette_is_looked_up_for_images(tmp_path):

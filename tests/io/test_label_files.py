@@ -128,6 +128,21 @@ def test_file_that_appears_during_writing_is_kept(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_names_as_long_as_the_system_takes_are_written(tmp_path):
+    path = tmp_path / ("a" * 251 + ".tif")
+    write_labels(path, LABELS)
+    np.testing.assert_array_equal(read_labels(path), LABELS)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_names_that_the_system_refuses_are_a_sentence(tmp_path):
+    path = tmp_path / ("a" * 300 + ".tif")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_labels(path, LABELS)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_labels(path)
+
+
 def test_text_is_written_in_utf8(tmp_path):
     write_text(tmp_path / "a.json", "µm")
     assert (tmp_path / "a.json").read_bytes() == "µm".encode()
