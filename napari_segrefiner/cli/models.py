@@ -81,11 +81,10 @@ def _list(arguments: argparse.Namespace) -> None:
     installed = entries()
     for entry in installed:
         state = "own" if entry.is_own else "in package"
-        size = _size_text(entry.weights.stat().st_size)
         try:
-            card = entry.card
-        except ModelError as error:  # one damaged file does not hide the others
-            rows.append((entry.name, "damaged", size, "", str(error)))
+            card, size = entry.card, _size_text(entry.weights.stat().st_size)
+        except (ModelError, OSError) as error:  # does not hide the others
+            rows.append((entry.name, "damaged", "-", "", str(error)))
             continue
         licence = card.licence.split(" (")[0]
         rows.append((entry.name, state, size, licence, card.description))

@@ -98,8 +98,11 @@ def save_model(
         for name, tensor in weights.items()
     }
     part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata={"card": card.to_json()})
-    part.replace(path)
+    try:
+        save_file(tensors, part, metadata={"card": card.to_json()})
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     return file_sha256(path)
 
 

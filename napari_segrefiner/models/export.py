@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from napari_segrefiner.errors import InputError, ModelError
+from napari_segrefiner.errors import InputError, ModelError, SegRefinerError
 from napari_segrefiner.models.card import Defaults, Grids, ModelCard
 from napari_segrefiner.models.files import SUFFIX
 
@@ -47,23 +47,36 @@ def export_model(
         If a file exists, or the name has another ending.
     ModelError
         If the facts are none of a card.
+    SegRefinerError
+        If writing fails, such as on a full disk.
     """
+    from safetensors import SafetensorError
+
     from napari_segrefiner.models.checkpoint import save_model  # brings torch
 
     beside = output.with_suffix(".json")
     if output.suffix != SUFFIX:
         message = f"{output} does not end in {SUFFIX}; weights are written as such."
         raise InputError(message)
+    if not output.parent.is_dir():
+        message = f"The folder {output.parent} does not exist; create it first."
+        raise InputError(message)
     for path in (output, beside):
         if path.exists() and not overwrite:
             message = f"{path} exists already; choose another name, or overwrite it."
             raise InputError(message)
     card = with_facts(model.card, facts)
-    sha256 = save_model(output, model.network.state_dict(), card)
-    card = dataclasses.replace(card, sha256=sha256)
     part = beside.with_name(beside.name + ".part")
-    part.write_text(card.to_json() + "\n", encoding="utf-8")
-    part.replace(beside)
+    try:
+        sha256 = save_model(output, model.network.state_dict(), card)
+        card = dataclasses.replace(card, sha256=sha256)
+        part.write_text(card.to_json() + "\n", encoding="utf-8")
+        part.replace(beside)
+    except (OSError, SafetensorError) as error:
+        message = f"{output} cannot be written ({error}); make room or write elsewhere."
+        raise SegRefinerError(message) from error
+    finally:
+        part.unlink(missing_ok=True)
     return card
 
 

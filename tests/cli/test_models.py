@@ -51,10 +51,13 @@ def test_the_list_shows_what_is_there_and_what_could_be(folder, checkpoint, caps
 def test_a_damaged_model_does_not_hide_the_others(folder, checkpoint, capsys):
     run("import", checkpoint)
     (folder / "broken.safetensors").write_bytes(b"nothing")
+    (folder / "moved.safetensors").symlink_to(folder / "elsewhere.safetensors")
     capsys.readouterr()
     run("list")
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("run ") for line in lines)
+    (moved,) = [line for line in lines if line.startswith("moved ")]
+    assert "No such file" in moved
     (damaged,) = [line for line in lines if line.startswith("broken ")]
     assert "damaged" in damaged
     assert "no complete safetensors file" in damaged

@@ -6,8 +6,10 @@ import json
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
-from napari_segrefiner.errors import InputError, ModelError
+from napari_segrefiner.errors import InputError, ModelError, SegRefinerError
+from napari_segrefiner.models import checkpoint
 from napari_segrefiner.models.card import ModelCard
 from napari_segrefiner.models.checkpoint import Model, read_model
 from napari_segrefiner.models.export import export_model, read_facts
@@ -58,6 +60,22 @@ def test_existing_files_and_other_endings_are_refused(tmp_path, model):
     export_model(model, path, {"licence": "MIT"}, overwrite=True)
     with pytest.raises(InputError, match="does not end in"):
         export_model(model, tmp_path / "mine.pth", {})
+    with pytest.raises(InputError, match="does not exist"):
+        export_model(model, tmp_path / "none" / "mine.safetensors", {})
+
+
+def test_an_export_that_fails_is_a_sentence_and_leaves_nothing(
+    tmp_path, model, monkeypatch
+):
+    def fill_the_disk(tensors, path, metadata):
+        path.write_bytes(b"half of")
+        message = "No space left on device"
+        raise SafetensorError(message)
+
+    monkeypatch.setattr(checkpoint, "save_file", fill_the_disk)
+    with pytest.raises(SegRefinerError, match="No space left"):
+        export_model(model, tmp_path / "mine.safetensors", {})
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("facts", [{"colour": 1}, {"defaults": {"speed": 1}}])
