@@ -39,13 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="True labels: STEM.png, .tif or .npy, or folders of sets that hold them.",
+        help="true labels: STEM.png, .tif or .npy, or folders of sets that hold them",
     )
     parser.add_argument(
         "--coarse",
         type=Path,
         metavar="DIR",
-        help="Labels before, with the same file names.",
+        help="labels before, with the same file names",
     )
     parser.add_argument(
         "--refined",
@@ -53,29 +53,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="Labels after, with the ids of the coarse ones; may be given again.",
+        help="labels after, with the ids of the coarse ones; may be given again",
     )
     parser.add_argument(
         "--pair",
         choices=("auto", "id", "overlap"),
         default="auto",
-        help="How coarse objects find their true ones: by equal ids, by overlap, or by "
-        "id where both hold the same ids (auto, the default).",
+        help="how coarse objects find their true ones: by equal ids, by overlap, or by "
+        "id where both hold the same ids (default: auto)",
     )
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="Also write all scores."
+        "--json", type=Path, metavar="FILE", help="also write all scores"
     )
     parser.add_argument(
         "--html",
         type=Path,
         metavar="FILE",
-        help="Also write a report with pictures and charts, one page.",
+        help="also write a report with pictures and charts, one page",
     )
     parser.add_argument(
         "--images",
         type=Path,
         metavar="DIR",
-        help="Images with the same names, for pictures and baselines.",
+        help="images with the same names, for pictures and baselines",
     )
     parser.add_argument(
         "--model",
@@ -87,8 +87,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--effort",
         action="store_true",
-        help="Instead: draw the true objects as hurried polygons of 4 to 24 points, "
-        "refine them by the model, and show the points saved.",
+        help="instead: draw the true objects as hurried polygons of 4 to 24 points, "
+        "refine them by the model, and show the points saved",
     )
     parser.add_argument(
         "--limit",
@@ -98,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="most objects that --effort draws (default: 60)",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="Replace FILE if it exists already."
+        "--overwrite", action="store_true", help="replace FILE if it exists already"
     )
 
 
@@ -113,12 +113,10 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.evaluation.folders import find_files
     from napari_segrefiner.evaluation.outputs import scores_json
     from napari_segrefiner.evaluation.tables import format_table
-    from napari_segrefiner.io.atomic import check_destination, write_text
+    from napari_segrefiner.io.atomic import check_destinations, write_text
 
     more = _more_layers(arguments)
-    for path in (arguments.json, arguments.html):
-        if path is not None:
-            check_destination(path, overwrite=arguments.overwrite)
+    check_destinations(arguments.json, arguments.html, overwrite=arguments.overwrite)
     found = find_files(
         arguments.truth, arguments.coarse, arguments.refined, arguments.images
     )
@@ -153,15 +151,13 @@ def _run_effort(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.evaluation.effort_files import choose_subjects, draw_subjects
     from napari_segrefiner.evaluation.effort_page import effort_page
     from napari_segrefiner.evaluation.folders import LeftOut
-    from napari_segrefiner.io.atomic import check_destination, write_text
+    from napari_segrefiner.io.atomic import check_destinations, write_text
     from napari_segrefiner.models.catalogue import load_model
 
     if arguments.images is None or arguments.limit < 1:
         msg = "--effort needs --images and a --limit of at least 1."
         raise OptionError(msg)
-    for file in (arguments.json, arguments.html):
-        if file is not None:
-            check_destination(file, overwrite=arguments.overwrite)
+    check_destinations(arguments.json, arguments.html, overwrite=arguments.overwrite)
     subjects, left_out = choose_subjects(
         arguments.truth, arguments.images, arguments.limit
     )

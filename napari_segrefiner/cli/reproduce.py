@@ -267,15 +267,17 @@ def _model_json(model: Model | None) -> dict[str, str] | None:
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be written before any work is done."""
-    from napari_segrefiner.io.atomic import check_destination
+    from napari_segrefiner.io.atomic import check_destinations
 
-    if arguments.json:
-        check_destination(arguments.json, overwrite=arguments.overwrite)
+    if arguments.action == "coco":
+        check_destinations(
+            arguments.json, arguments.output, overwrite=arguments.overwrite
+        )
+        return
+    check_destinations(arguments.json, overwrite=arguments.overwrite)
     if not arguments.output:
         return
-    if arguments.action == "coco":
-        check_destination(arguments.output, overwrite=arguments.overwrite)
-    elif arguments.output.is_dir() and any(arguments.output.iterdir()):
+    if arguments.output.is_dir() and any(arguments.output.iterdir()):
         inputs = [arguments.data, arguments.coarse]
         is_input = any(arguments.output.samefile(folder) for folder in inputs)
         if is_input or not arguments.overwrite:

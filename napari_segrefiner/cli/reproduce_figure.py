@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("--image", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--coarse", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--image", type=Path, required=True, metavar="FILE", help="the image"
+    )
+    parser.add_argument(
+        "--coarse", type=Path, required=True, metavar="FILE", help="coarse labels"
+    )
     parser.add_argument(
         "--result",
         action="append",
@@ -38,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_destination(arguments.output, overwrite=arguments.overwrite)
     layers = {"coarse": read_labels(arguments.coarse)}
+    inputs = [arguments.image, arguments.coarse]
+    inputs += [arguments.truth] if arguments.truth else []
     for word in arguments.result:
         name, sign, file = word.partition("=")
         path = Path(file if sign else word)
@@ -46,6 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
             msg = f"Two results are called {name}; name them, as in ours={path}."
             raise InputError(msg)
         layers[name] = read_labels(path)
+        inputs.append(path)
+    if arguments.output.resolve() in [path.resolve() for path in inputs]:
+        msg = f"{arguments.output} is one of the inputs; name another file."
+        raise InputError(msg)
     truth = read_labels(arguments.truth) if arguments.truth else None
     sheet = draw_figure(read_image(arguments.image), layers, truth)
     with write_whole(arguments.output, overwrite=arguments.overwrite) as path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_segrefiner.cli.perturb import add_plan_arguments, names, read_plan
+from napari_segrefiner.errors import OptionError
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default=DEFAULT,
-        help="the model to compare with: its crops are theirs",
+        help=f"the model to compare with: its crops are theirs (default: {DEFAULT})",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace JSON if it exists already"
@@ -64,6 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.options import RefineOptions
 
     baselines = find_baselines(names(arguments.baselines))
+    if not baselines:
+        msg = "--baselines is empty; name what to tune, or leave it out for all."
+        raise OptionError(msg)
     plan = read_plan(arguments)
     check_destination(arguments.output, overwrite=arguments.overwrite)
     model = load_model(arguments.model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Validate; returns the exit code."""
     from napari_segrefiner.evaluation.coarse_sets import is_made
     from napari_segrefiner.evaluation.validation import variants
-    from napari_segrefiner.io.atomic import check_destination
+    from napari_segrefiner.io.atomic import check_destinations
 
     plan = read_plan(arguments)
     runs = variants(
@@ -146,12 +147,17 @@ def run(arguments: argparse.Namespace) -> int:
         read_ways(arguments.ways),
     )
     beside = read_baselines(arguments)
+    if arguments.threads < 0:
+        msg = f"--threads is {arguments.threads}; 0 or more is expected."
+        raise OptionError(msg)
     if arguments.resume and not arguments.json:
         msg = "--resume needs --json F, the file to go on from."
         raise OptionError(msg)
-    for path in (arguments.json, arguments.markdown):
-        if path:
-            check_destination(path, overwrite=arguments.overwrite or arguments.resume)
+    check_destinations(
+        arguments.json,
+        arguments.markdown,
+        overwrite=arguments.overwrite or arguments.resume,
+    )
     if arguments.output:
         is_made(arguments.output, plan)
         return _validate(arguments, arguments.output, plan, runs, *beside)
@@ -228,8 +234,12 @@ def _validate(
             write_rows(arguments.json, settings, rows, left_out)
     for name, (n_sets, total) in means(rows, left_out).items():
         print(table_line(f"mean of sets, {name}", n_sets, total))
-    if left_out:
+    scored = {row.name for row in rows}
+    if scored & {*left_out}:
         print("* left out of the training")
+    for name in left_out:
+        if name not in scored:
+            print(f"--left-out names {name}, which was not scored.", file=sys.stderr)
     for layer in layers:
         print(worse_line(rows, layer))
     if arguments.markdown:

@@ -57,7 +57,10 @@ def draw_figure(
         everything["truth"] = truth
     shape = next(iter(everything.values())).shape
     for name, labels in everything.items():
-        if labels.shape != shape or labels.ndim != 2:
+        if labels.ndim != 2:
+            msg = f"{name} has {labels.ndim} axes; one plane (two axes) is expected."
+            raise InputError(msg)
+        if labels.shape != shape:
             msg = f"{name} is {labels.shape}, the others {shape}; one size is expected."
             raise InputError(msg)
     grey = _picture(image, (shape[0], shape[1]))

@@ -90,13 +90,16 @@ def find_files(
             msg = f"Two folders are called {name}, which names a result; rename one."
             raise InputError(msg)
         folders[name] = folder
-    true_files = _files_of(truth, TRUTHS)
+    found = Found()
+    unused = found.left_out
+    true_files = _files_of(truth, TRUTHS, unused)
     layer_files = {
-        name: _files_of(folder, roles if name == COARSE else ("refined",))
+        name: _files_of(folder, roles if name == COARSE else ("refined",), unused)
         for name, folder in folders.items()
     }
-    image_files = _files_of(images, ("images",), IMAGE_ENDINGS) if images else {}
-    found = Found()
+    image_files = (
+        _files_of(images, ("images",), unused, IMAGE_ENDINGS) if images else {}
+    )
     for key, true_file in sorted(true_files.items()):
         layers = {n: files[key] for n, files in layer_files.items() if key in files}
         missing = [str(folders[n]) for n in folders if n not in layers]
@@ -124,24 +127,32 @@ def find_files(
 
 
 def _files_of(
-    folder: Path, roles: Sequence[str], endings: Sequence[str] = ENDINGS
+    folder: Path,
+    roles: Sequence[str],
+    unused: list[LeftOut],
+    endings: Sequence[str] = ENDINGS,
 ) -> dict[tuple[str, str], Path]:
-    """Files by (set, stem); the set is "" if the folder holds files itself."""
+    """Files by (set, stem); the set is "" if the folder holds files itself.
+
+    Files whose name another one has already are added to `unused`.
+    """
     if not folder.is_dir():
         msg = f"{folder} is not a folder; give the folder that holds the label files."
         raise InputError(msg)
-    if own := _by_stem(folder, endings):
+    if own := _by_stem(folder, unused, endings):
         return {("", stem): path for stem, path in own.items()}
     found = {}
     for one in sorted(path for path in folder.iterdir() if path.is_dir()):
         held = [one / role for role in roles if (one / role).is_dir()]
-        for stem, path in _by_stem(held[0] if held else one, endings).items():
+        for stem, path in _by_stem(held[0] if held else one, unused, endings).items():
             found[one.name, stem] = path
     return found
 
 
-def _by_stem(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
-    """The files of a folder with one of the endings."""
+def _by_stem(
+    folder: Path, unused: list[LeftOut], endings: Sequence[str]
+) -> dict[str, Path]:
+    """The files of a folder with one of the endings, by their stems."""
     files = [
         path
         for path in folder.iterdir()
@@ -150,7 +161,10 @@ def _by_stem(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
     by_preference = sorted(files, key=lambda path: endings.index(path.suffix.lower()))
     found: dict[str, Path] = {}
     for path in by_preference:
-        found.setdefault(path.stem, path)
+        first = found.setdefault(path.stem, path)
+        if path is not first:
+            reason = f"{path} is not used; {first} has the same name."
+            unused.append(LeftOut(path.name, reason))
     return found
 
 

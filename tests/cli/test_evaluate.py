@@ -275,3 +275,18 @@ def test_effort_tells_whether_images_or_objects_are_missing(
     assert said in told
     assert not_said not in told
     assert ("b.png" in told) == (spoilt == "images")
+
+
+def test_one_file_for_two_outputs_is_refused_before_any_work(folders, capsys):
+    out = folders / "out.json"
+    assert evaluate(folders, "--json", out, "--html", out) == 2
+    assert "named twice" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_second_file_of_the_same_name_is_told(folders, capsys):
+    write_labels(folders / "coarse" / "a.npy", picture(0))
+    assert evaluate(folders) == 0
+    told = capsys.readouterr().err
+    assert "a.npy is not used" in told
+    assert "a.tif has the same name" in told

@@ -66,6 +66,19 @@ def test_perturb_refuses_and_writes_nothing(data, tmp_path, capsys, words, compl
     assert not out.exists()
 
 
+def test_masks_of_other_data_under_the_same_relative_name_are_not_taken(
+    data, tmp_path, monkeypatch, capsys
+):
+    out = str(tmp_path / "out")
+    (tmp_path / "other" / "data").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert main(["perturb", "data", "-o", out]) == 0
+    assert main(["perturb", str(data), "-o", out]) == 0  # the same, told otherwise
+    monkeypatch.chdir(tmp_path / "other")
+    assert main(["perturb", "data", "-o", out]) == 2
+    assert "not made with these settings" in capsys.readouterr().err
+
+
 def test_validate_prints_a_line_per_set_and_the_means(data, model, tmp_path, capsys):
     scores = tmp_path / "scores.json"
     command = ["validate", str(data), "--model", str(model), "--steps", "1,2"]
@@ -192,6 +205,7 @@ def test_a_picture_of_another_size_is_told_and_left_out(data, tmp_path, caplog):
         (["--set-option", "speed=1"], "not understood"),
         (["--set-option", "doubt=7"], "doubt is 7"),
         (["--set-option", "flips=maybe"], "true or false"),
+        (["--threads", "-4"], "--threads is -4"),
         (["--model", "nowhere.safetensors"], "no model"),
     ],
 )
@@ -200,3 +214,18 @@ def test_validate_refuses_in_one_sentence(data, capsys, words, complaint):
     err = capsys.readouterr().err
     assert complaint in err
     assert err.count("\n") == 1
+
+
+def test_a_set_left_out_that_is_not_there_is_told(data, model, capsys):
+    command = ["validate", str(data), "--model", str(model), "--steps", "1"]
+    assert main([*command, "--left-out", "dogs"]) == 0
+    told = capsys.readouterr()
+    assert told.err == "--left-out names dogs, which was not scored.\n"
+    assert "* left out" not in told.out
+
+
+def test_tuning_nothing_is_refused(data, tmp_path, capsys):
+    out = tmp_path / "tuned.json"
+    assert main(["tune", str(data), "-o", str(out), "--baselines", ""]) == 2
+    assert "--baselines is empty" in capsys.readouterr().err
+    assert not out.exists()
