@@ -142,5 +142,6 @@ def writing_to_folder() -> Iterator[None]:
 
 def _clear_abandoned(folder: Path) -> None:
     for work in folder.glob(WORK_PREFIX + "*"):
-        if time.time() - work.stat().st_mtime > ABANDONED_SECONDS:
-            shutil.rmtree(work, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # its program has just finished
+            if time.time() - work.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(work, ignore_errors=True)

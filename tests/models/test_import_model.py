@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from napari_segrefiner.models.card import Grids, ModelCard
 from napari_segrefiner.models.catalogue import load_model
 from napari_segrefiner.models.checkpoint import read_model, save_model
 from napari_segrefiner.models.import_model import import_model
+from napari_segrefiner.models.install import WORK_PREFIX
 from napari_segrefiner.models.published import published
 from napari_segrefiner.network_config import NetworkConfig
 from napari_segrefiner.options import PUBLISHED
@@ -285,6 +287,20 @@ def test_a_failing_disk_leaves_nothing(tmp_path, folder, monkeypatch):
     with pytest.raises(ModelError, match="No space left"):
         import_model(path)
     assert list(folder.iterdir()) == []
+
+
+def test_work_that_another_program_finishes_meanwhile_is_no_error(
+    tmp_path, folder, monkeypatch
+):
+    plain = Path.glob
+
+    def glob(self, pattern):
+        gone = [self / f"{WORK_PREFIX}gone"] if pattern.startswith(WORK_PREFIX) else []
+        return iter([*plain(self, pattern), *gone])
+
+    monkeypatch.setattr(Path, "glob", glob)
+    path = save(tmp_path / "run.pth", published_content(weights_of()))
+    assert import_model(path).weights.is_file()
 
 
 def test_work_abandoned_by_a_killed_program_is_cleared_after_a_day(tmp_path, folder):
