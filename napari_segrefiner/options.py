@@ -12,6 +12,7 @@ import dataclasses
 import operator
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -327,11 +328,12 @@ class RefineOptions:
     def __post_init__(self) -> None:
         # NumPy's whole numbers are as good as Python's, but no JSON.
         for name in ("ids", "channels"):
-            numbers = tuple(getattr(self, name))
-            plain = (
-                operator.index(n) if hasattr(n, "__index__") else n for n in numbers
-            )
-            object.__setattr__(self, name, tuple(plain))
+            numbers = getattr(self, name)
+            if isinstance(numbers, Iterable):
+                plain = (
+                    operator.index(n) if hasattr(n, "__index__") else n for n in numbers
+                )
+                object.__setattr__(self, name, tuple(plain))
         check_options(self)
 
 

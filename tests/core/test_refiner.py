@@ -22,8 +22,8 @@ from napari_segrefiner.core.events import BatchDone, RunDone, RunStarted, StepDo
 from napari_segrefiner.core.keywords import OptionKeywords
 from napari_segrefiner.core.masks import refine_masks
 from napari_segrefiner.core.refiner import Refiner, refine
-from napari_segrefiner.core.report import overlap
 from napari_segrefiner.errors import DeviceError, InputError, ModelError, OptionError
+from napari_segrefiner.metrics import iou
 from napari_segrefiner.options import RefineOptions
 from tests.core.stubs import (
     bright,
@@ -111,7 +111,7 @@ def test_objects_move_to_where_the_network_sees_them() -> None:
     image, labels = scene()
     result = refine(image, labels, model=stub_model(bright))
     truth = image == 200
-    before, after = (overlap(x > 0, truth) for x in (labels, result.labels))
+    before, after = (iou(x > 0, truth) for x in (labels, result.labels))
     assert before < 0.9
     assert after > 0.97
     assert {entry.status for entry in result.report} == {"refined"}
@@ -564,6 +564,7 @@ def test_keywords_win_over_options() -> None:
         ({"labels": np.zeros((9, 9), int)}, InputError, "9 x 9.*200 x 260"),
         ({"image": np.zeros((9, 9), object)}, InputError, "object"),
         ({"ids": (5,)}, OptionError, "no label 5"),
+        ({"ids": 5}, OptionError, "ids is 5; a value of type tuple"),
         ({"steps": 7}, OptionError, "1 to 6"),
         ({"grid": 70}, OptionError, "multiple of 4"),
         ({"channels": (1,)}, OptionError, "Channel 1"),
