@@ -7,6 +7,7 @@ import math
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from napari_segrefiner.core.whole_published import MAX_IOU
 from napari_segrefiner.geometry import non_maximum_suppression
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from napari_segrefiner.core.refiner import Refiner
     from napari_segrefiner.evaluation.stages import Stages
     from napari_segrefiner.models.checkpoint import Model
@@ -247,16 +250,21 @@ def _look_inside(
 ) -> tuple[Stages, int]:
     """Where the time of one more run goes, and the network's operations in it."""
     from napari_segrefiner.core.refiner import Refiner
-    from napari_segrefiner.evaluation.baseline_runs import plan_as
     from napari_segrefiner.evaluation.stages import network_flops, profile
 
     refiner = Refiner(model, options)
-    stages = profile(refiner, scene.image, scene.labels)
-    plan = plan_as(model.card, refiner.options, scene.image, scene.labels)
-    calls = (refiner.options.steps or 1) * (4 if refiner.options.flips else 1)
-    sides = [job.crop.grid for job in plan.jobs]
-    each = {side: network_flops(model, side) for side in set(sides)}
-    return stages, calls * sum(each[side] for side in sides)
+    #: How many grids of each side the network is shown, crops and windows alike.
+    shown: Counter[int] = Counter()
+
+    def count(_: object, inputs: tuple[Tensor, Tensor]) -> None:
+        shown[inputs[0].shape[-1]] += len(inputs[0])
+
+    hook = model.network.register_forward_pre_hook(count)
+    try:
+        stages = profile(refiner, scene.image, scene.labels)
+    finally:
+        hook.remove()
+    return stages, sum(n * network_flops(model, side) for side, n in shown.items())
 
 
 def _drain(refiner: Refiner, scene: Scene) -> _Run:

@@ -1,5 +1,6 @@
 """The benchmark's scenes are what they say, and its numbers are times of real runs."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import ndimage
 
 from napari_segrefiner.cli.main import main
 from napari_segrefiner.core.crops import CropRule
+from napari_segrefiner.core.refiner import refine
 from napari_segrefiner.evaluation import speed
 from napari_segrefiner.evaluation.stages import STAGES, network_flops
 from napari_segrefiner.geometry import Box
@@ -16,6 +18,7 @@ from napari_segrefiner.models.card import Defaults, ModelCard
 from napari_segrefiner.models.checkpoint import save_model
 from napari_segrefiner.network import DenoisingUNet
 from napari_segrefiner.network_config import NetworkConfig
+from napari_segrefiner.options import RefineOptions
 from tests.core.stubs import stub_model
 
 TINY = NetworkConfig(
@@ -102,6 +105,25 @@ def test_benchmark_prints_and_writes_objects_per_second(tmp_path, monkeypatch, c
     assert len({line.count("|") for line in table}) == 1
     assert main([str(word) for word in words]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_operations_of_windows_count(monkeypatch):
+    monkeypatch.setattr(speed, "SIDE", 256)
+    model = stub_model(DenoisingUNet(TINY))
+    scene = speed.make_scene(1, 200, 0.35, 2)
+    options = RefineOptions(steps=1, local_steps=1, device="cpu", precision="float32")
+    flops = {}
+    for windows in (False, True):
+        chosen = dataclasses.replace(options, windows=windows)
+        flops[windows] = speed._look_inside(model, chosen, scene)[1]
+    found = refine(
+        scene.image, scene.labels, model=model, options=options, windows=True
+    )
+    n, side = found.report[0].n_windows, model.card.grids.base
+    assert flops[False] == network_flops(model, model.card.grids.largest)
+    more = flops[True] - flops[False]
+    # Windows without a boundary in them are not shown to the network.
+    assert 0 < more <= n * network_flops(model, side)
 
 
 def test_operations_are_those_of_a_known_network():
