@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.core.boundary import edge, near
-from napari_segrefiner.core.report import overlap
+from napari_segrefiner.metrics import iou
 
 Mask = npt.NDArray[np.bool_]
 
@@ -53,7 +53,7 @@ class Guards:
         if self.band > 0:
             reach = self.band * math.sqrt(np.count_nonzero(coarse)) + 1.0
             refined = np.where(near(edge(coarse), reach), refined, coarse)
-        if self.least_change > 0 and 1 - overlap(coarse, refined) < self.least_change:
+        if self.least_change > 0 and 1 - iou(coarse, refined) < self.least_change:
             refined = coarse.copy()
         return refined
 

@@ -69,15 +69,3 @@ def mean_uncertainty(parts: Sequence[Uncertainty]) -> Uncertainty:
 
 def _grow(part: slice, pixels: int) -> slice:
     return slice(max(part.start - pixels, 0), part.stop + pixels)
-
-
-def overlap(first: Mask, second: Mask) -> float:
-    """Intersection over union of two masks; 1 if both are empty.
-
-    Examples
-    --------
-    >>> overlap(np.array([True, True]), np.array([True, False]))
-    0.5
-    """
-    union = np.count_nonzero(first | second)
-    return float(np.count_nonzero(first & second) / union) if union else 1.0

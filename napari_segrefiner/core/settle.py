@@ -16,9 +16,9 @@ from napari_segrefiner.core.report import (
     Uncertainty,
     mean_uncertainty,
     measure_uncertainty,
-    overlap,
 )
 from napari_segrefiner.geometry import Box
+from napari_segrefiner.metrics import iou
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.draft import Draft
@@ -75,7 +75,9 @@ class Settlement:
         self._plan = plan
         self._guards = guards
         self._surface = surface
-        self._outcomes: dict[int, list[Outcome]] = {}
+        #: By object, then by the rank of its parts: a batch that begins anew settles
+        #: its first ones again.
+        self._outcomes: dict[int, dict[int, Outcome]] = {}
 
     def doubts(self, draft: Draft) -> bool:
         """Whether the guard of whole objects holds a draft."""
@@ -101,21 +103,17 @@ class Settlement:
         else:
             self._surface.paint(job.target.id, inside, refined, certain)
         outcome = Outcome(job, uncertainty, is_held, draft.n_windows)
-        # A batch that begins anew settles its first objects again.
-        others = self._outcomes.get(job.target.id, [])
-        kept = [other for other in others if other.job is not job]
-        self._outcomes[job.target.id] = [*kept, outcome]
+        self._outcomes.setdefault(job.target.id, {})[job.rank] = outcome
 
     def finish(self, *, closes_gaps: bool) -> tuple[ObjectReport, ...]:
         """Settle what only the whole image can, and report on every object, by id."""
         refined = [o for o in self._plan.coarse.objects if o.id in self._outcomes]
         regions = {o.id: self._region(o.id) for o in refined}
-        kept = self._surface.hold_vanished(
-            (found, regions[found.id])
-            for found in refined
-            # The published code lets objects vanish.
-            if not self._outcomes[found.id][0].job.crop.is_published
-        )
+        # The published code lets objects vanish.
+        may_vanish = any(job.crop.is_published for job in self._plan.jobs)
+        kept = set[int]()
+        if not may_vanish:
+            kept = self._surface.hold_vanished((o, regions[o.id]) for o in refined)
         if closes_gaps and refined:
             whole = reduce(Box.union, (found.box for found in refined))
             self._surface.close_gaps(whole.expand(1).clip(self._plan.coarse.shape))
@@ -128,18 +126,18 @@ class Settlement:
 
     def _region(self, id: int) -> Box:
         """The box that holds all crops of an object."""
-        crops = (outcome.job.crop.inside for outcome in self._outcomes[id])
+        crops = (outcome.job.crop.inside for outcome in self._outcomes[id].values())
         return reduce(Box.union, crops)
 
     def _report(
         self, found: LabelledObject, region: Box, *, is_kept: bool
     ) -> ObjectReport:
-        outcomes = self._outcomes[found.id]
+        outcomes = self._outcomes[found.id].values()
         coarse = self._plan.coarse.mask(found.id, region)
         refined = self._surface.mask(found.id, region)
-        iou = overlap(coarse, refined)
+        agreement = iou(coarse, refined)
         is_held = all(outcome.is_held for outcome in outcomes)
-        status: Status = "unchanged" if iou == 1.0 else "refined"
+        status: Status = "unchanged" if agreement == 1.0 else "refined"
         if is_kept:
             status = "kept"
         elif is_held:
@@ -151,7 +149,7 @@ class Settlement:
             status=status,
             area_before=found.area,
             area_after=int(np.count_nonzero(refined)),
-            iou=iou,
+            iou=agreement,
             uncertainty=uncertainty.mean,
             undecided_share=uncertainty.undecided_share,
             box=found.box,

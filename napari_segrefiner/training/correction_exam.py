@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_segrefiner.core.device import choose_device
 from napari_segrefiner.core.events import RunDone
 from napari_segrefiner.core.refiner import Refiner
-from napari_segrefiner.core.report import overlap
+from napari_segrefiner.metrics import iou
 from napari_segrefiner.training.correction_data import (
     Correction,
     Subject,
@@ -121,4 +121,4 @@ class Exam:
 
 
 def _iou(labels: Labels, truth: Labels, label: int) -> float:
-    return overlap(labels == label, truth == label)
+    return iou(labels == label, truth == label)

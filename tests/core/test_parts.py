@@ -16,9 +16,10 @@ from napari_segrefiner.core.events import RunStarted, StepDone
 from napari_segrefiner.core.noise import SeededNoise
 from napari_segrefiner.core.parts import Split, split_class, split_object
 from napari_segrefiner.core.refiner import Refiner, refine
-from napari_segrefiner.core.report import Uncertainty, mean_uncertainty, overlap
+from napari_segrefiner.core.report import Uncertainty, mean_uncertainty
 from napari_segrefiner.errors import OptionError
 from napari_segrefiner.geometry import Box
+from napari_segrefiner.metrics import iou
 from napari_segrefiner.options import RefineOptions
 from tests.core.stubs import (
     bright,
@@ -173,16 +174,16 @@ def test_classes_are_refined_part_by_part() -> None:
     options: dict[str, Any] = {"labels_are": "classes"}
     result = refine(image, coarse, model=model, **options)
     for id in (1, 2):
-        before = overlap(coarse == id, truth == id)
-        assert before < 0.9 < 0.97 < overlap(result.labels == id, truth == id)
+        before = iou(coarse == id, truth == id)
+        assert before < 0.9 < 0.97 < iou(result.labels == id, truth == id)
     assert result.labels.dtype == coarse.dtype
     assert [entry.id for entry in result.report] == [1, 2]
     for entry in result.report:
         assert entry.status == "refined"
         assert entry.area_before == (coarse == entry.id).sum()
         assert entry.area_after == (result.labels == entry.id).sum()
-        iou = overlap(coarse == entry.id, result.labels == entry.id)
-        assert entry.iou == pytest.approx(iou)
+        expected = iou(coarse == entry.id, result.labels == entry.id)
+        assert entry.iou == pytest.approx(expected)
     run = Refiner(model, RefineOptions(**options)).steps(image, coarse)
     started = next(run)
     assert isinstance(started, RunStarted)
@@ -293,7 +294,7 @@ def test_an_object_in_far_parts_does_not_lose_one_of_them_unseen() -> None:
     image = truth * np.uint8(200)
     model = stub_model(bright)
     result = refine(image, coarse, model=model, windows=False)
-    assert overlap(result.labels, truth) == 1.0
+    assert iou(result.labels, truth) == 1.0
     (entry,) = result.report
     assert (entry.mode, entry.n_windows, entry.status) == ("objects", 0, "refined")
     kept = refine(image * 0, coarse, model=stub_model(nothing), windows=False)

@@ -1,11 +1,11 @@
-"""Uncertainty and overlap of one object."""
+"""Uncertainty of one object."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from napari_segrefiner.core.report import measure_uncertainty, overlap
+from napari_segrefiner.core.report import measure_uncertainty
 from tests import golden
 from tests.core.stubs import disk
 
@@ -34,10 +34,3 @@ def test_an_object_without_a_boundary_is_certain() -> None:
         0,
         0,
     )
-
-
-def test_overlap_is_intersection_over_union() -> None:
-    first, second = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
-    assert overlap(first, second) == 1
-    first[:2], second[1:3] = True, True
-    assert overlap(first, second) == pytest.approx(1 / 3)

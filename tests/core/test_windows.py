@@ -23,11 +23,11 @@ from napari_segrefiner.core.events import (
     WindowsPlanned,
 )
 from napari_segrefiner.core.refiner import Refiner, refine
-from napari_segrefiner.core.report import overlap
 from napari_segrefiner.core.resampling import without_thin_changes
 from napari_segrefiner.core.windows import BoundaryWindows, choose_centres
 from napari_segrefiner.errors import DeviceError, OptionError
 from napari_segrefiner.geometry import Box
+from napari_segrefiner.metrics import iou
 from napari_segrefiner.options import RefineOptions
 from tests.core.stubs import (
     bright,
@@ -190,8 +190,8 @@ def test_windows_bring_detail_that_the_reduced_crop_cannot_have() -> None:
     model = stub_model(bright)
     reduced = refine(image, coarse, model=model, windows=False).labels
     result = refine(image, coarse, model=model)
-    assert overlap(coarse, truth) < overlap(reduced, truth) < 0.99
-    assert overlap(result.labels, truth) == 1.0
+    assert iou(coarse, truth) < iou(reduced, truth) < 0.99
+    assert iou(result.labels, truth) == 1.0
     (entry,) = result.report
     assert entry.mode == "objects"
     assert entry.n_windows > 30
@@ -216,7 +216,7 @@ def test_reduced_passes_leave_teeth_to_the_windows_that_see_them(mode: Any) -> N
 
     result = refine(truth * np.uint8(200), truth, model=stub_model(smooths), mode=mode)
     assert result.report[0].n_windows > 40
-    assert overlap(result.labels, truth) > 0.985
+    assert iou(result.labels, truth) > 0.985
 
 
 def test_reduced_passes_decide_about_what_is_no_detail() -> None:
@@ -227,7 +227,7 @@ def test_reduced_passes_decide_about_what_is_no_detail() -> None:
         options: dict[str, Any] = {"mode": mode, "steps": 1}
         model = stub_model(lambda x, index: bright(x, index) * 0.02)
         result = refine(image, coarse, model=model, **options)
-        assert overlap(result.labels, truth) == 1.0
+        assert iou(result.labels, truth) == 1.0
 
 
 def test_details_and_moves_within_a_cell_are_left_to_windows() -> None:
@@ -303,7 +303,7 @@ def test_a_bar_too_thin_for_its_grid_is_refined_in_windows() -> None:
     image = truth * np.uint8(200)
     result = refine(image, coarse, model=stub_model(bright))
     assert result.report[0].status == "refined"
-    assert overlap(result.labels, truth) > 0.95
+    assert iou(result.labels, truth) > 0.95
 
 
 def random_run(**options: Any) -> Array:
@@ -355,7 +355,7 @@ def test_the_last_picture_of_windows_is_nearly_the_result() -> None:
             shown[event.boxes[0].slices] = mask
         elif isinstance(event, RunDone):
             result = event.result.labels
-    assert overlap(shown, result) > 0.999
+    assert iou(shown, result) > 0.999
 
 
 @pytest.mark.parametrize("n_events", [3, 4, 5, 9])
@@ -455,7 +455,7 @@ def test_a_windows_pixel_of_doubt_stays_coarse() -> None:
     model = stub_model(unsure)
     kept = refine(image, coarse, model=model, pixel_doubt=0.5)
     np.testing.assert_array_equal(kept.labels, coarse)
-    assert overlap(refine(image, coarse, model=model).labels, truth) > 0.98
+    assert iou(refine(image, coarse, model=model).labels, truth) > 0.98
 
 
 def test_windows_use_the_grid_that_the_model_was_trained_on() -> None:
