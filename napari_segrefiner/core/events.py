@@ -3,8 +3,8 @@
 ``RunStarted``, then for every batch a ``StepDone`` per diffusion step and one
 ``BatchDone``, at the end ``RunDone``. A large object's windows come before the
 ``BatchDone`` of its batch: ``WindowsPlanned`` and their ``StepDone`` events, for every
-zoom. Stopping is no event: whoever drains the
-generator closes it, and nothing was written. No torch here: the dock imports this.
+zoom. Stopping is no event: whoever drains the generator closes it, and nothing was
+written. No torch here: the dock imports this.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class StepDone:
     progress : float
         Share of the whole run that is done, [0, 1].
     windows : tuple of Box
-        The windows of the batch, inside the image; the one box holds all of them. None
+        The windows of the batch, inside the image; the one box holds all of them. Empty
         where whole crops are refined.
     """
 

@@ -151,7 +151,7 @@ class Refiner:
         *,
         pinned: npt.ArrayLike | None = None,
         noise: npt.NDArray[np.float32] | None = None,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Refine and yield what happens; parameters as for :func:`refine`.
 
         Close the generator to stop: nothing was written, and nothing is left behind.
