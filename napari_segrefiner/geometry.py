@@ -22,6 +22,22 @@ class Box(NamedTuple):
     y1: int
     x1: int
 
+    @classmethod
+    def around(cls, mask: npt.NDArray[np.bool_]) -> Box:
+        """The smallest box that holds a (Y, X) mask; an empty one for an empty mask.
+
+        Examples
+        --------
+        >>> Box.around(np.array([[0, 0, 0], [0, 1, 1]], dtype=bool))
+        Box(y0=1, x0=1, y1=2, x1=3)
+        """
+        rows = np.flatnonzero(mask.any(axis=1))
+        columns = np.flatnonzero(mask.any(axis=0))
+        if not len(rows):
+            return cls(0, 0, 0, 0)
+        y0, y1, x0, x1 = (int(k) for k in (*rows[[0, -1]], *columns[[0, -1]]))
+        return cls(y0, x0, y1 + 1, x1 + 1)
+
     @property
     def height(self) -> int:
         """Rows."""

@@ -26,6 +26,13 @@ def test_shift_inside_moves_only_what_sticks_out(box: Box, moved: Box) -> None:
     assert box.shift_inside((10, 20)) == moved
 
 
+def test_a_box_around_a_mask_is_tight_and_empty_around_nothing() -> None:
+    mask = np.zeros((9, 12), bool)
+    assert mask[Box.around(mask).slices].size == 0
+    mask[[2, 6], [10, 3]] = True
+    assert Box.around(mask) == Box(2, 3, 7, 11)
+
+
 def naive_suppression(boxes: Array, scores: Array, max_iou: float) -> list[int]:
     """The definition, box by box."""
     chosen: list[int] = []

@@ -52,14 +52,3 @@ def near(pixels: Mask, distance: float) -> Mask:
             tile = result[top : top + TILE, left : left + TILE]
             tile[:] = is_near[top - y0 :, left - x0 :][: tile.shape[0], : tile.shape[1]]
     return result
-
-
-def tight_slices(mask: Mask) -> tuple[slice, slice]:
-    """Index of the smallest rectangle that holds a mask; empty for an empty one."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return slice(0, 0), slice(0, 0)
-    return (
-        slice(int(rows[0]), int(rows[-1]) + 1),
-        slice(int(columns[0]), int(columns[-1]) + 1),
-    )

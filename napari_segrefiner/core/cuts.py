@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.core.boundary import tight_slices
 from napari_segrefiner.geometry import Box
 
 Mask = npt.NDArray[np.bool_]
@@ -30,10 +29,9 @@ class Cut:
     @classmethod
     def of(cls, mask: Mask, y0: int = 0, x0: int = 0) -> Cut:
         """The covered part of a mask that begins at (y0, x0), as small as it can be."""
-        rows, columns = tight_slices(mask)
-        box = Box(rows.start, columns.start, rows.stop, columns.stop)
+        box = Box.around(mask)
         # A copy, so that the mask itself can be let go of.
-        return cls(box.shift(y0, x0), mask[rows, columns].copy())
+        return cls(box.shift(y0, x0), mask[box.slices].copy())
 
     def within(self, box: Box) -> Mask:
         """The mask in another box, (h, w) bool."""

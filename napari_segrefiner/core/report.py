@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.core.boundary import edge, near, tight_slices
+from napari_segrefiner.core.boundary import edge, near
+from napari_segrefiner.geometry import Box
 
 Mask = npt.NDArray[np.bool_]
 
@@ -43,11 +44,11 @@ def measure_uncertainty(
     """
     if not refined.any():
         return Uncertainty(1.0, 1.0, 0)
-    rows, columns = tight_slices(coarse | refined)
-    diagonal = math.hypot(rows.stop - rows.start, columns.stop - columns.start)
-    distance = max(2, math.floor(0.02 * diagonal + 0.5))
+    box = Box.around(coarse | refined)
+    distance = max(2, math.floor(0.02 * math.hypot(*box.shape) + 0.5))
     # The band reaches no further than `distance` beyond the tight box.
-    window = _grow(rows, distance), _grow(columns, distance)
+    height, width = coarse.shape
+    window = box.expand(distance).clip((height, width)).slices
     band = near(edge(coarse)[window] | edge(refined)[window], distance)
     decided = np.abs(2.0 * probability[window][band].astype(np.float64) - 1.0)
     if not decided.size:  # both fill the whole crop: there is no boundary
@@ -65,7 +66,3 @@ def mean_uncertainty(parts: Sequence[Uncertainty]) -> Uncertainty:
     mean = sum(part.mean * part.n_pixels for part in parts) / n
     share = sum(part.undecided_share * part.n_pixels for part in parts) / n
     return Uncertainty(mean, share, n)
-
-
-def _grow(part: slice, pixels: int) -> slice:
-    return slice(max(part.start - pixels, 0), part.stop + pixels)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.errors import InputError
+from napari_segrefiner.geometry import Box
 from napari_segrefiner.io.coco import decode
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.run_lengths import encode
@@ -112,12 +113,5 @@ def _refine_image(
 
 def _box(mask: Mask) -> list[float]:
     """COCO's box of a mask: x, y, width, height."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return [0.0, 0.0, 0.0, 0.0]
-    return [
-        float(columns[0]),
-        float(rows[0]),
-        float(columns[-1] - columns[0] + 1),
-        float(rows[-1] - rows[0] + 1),
-    ]
+    box = Box.around(mask)
+    return [float(box.x0), float(box.y0), float(box.width), float(box.height)]

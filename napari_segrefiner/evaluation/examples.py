@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.errors import InputError
@@ -87,8 +86,7 @@ def cut_out(
         coarse == picked.coarse_id,
         refined == picked.coarse_id,
     )
-    (rows, columns), *_ = ndimage.find_objects(np.any(masks, axis=0).astype(np.uint8))
-    box = Box(rows.start, columns.start, rows.stop, columns.stop)
+    box = Box.around(np.any(masks, axis=0))
     side = max(box.shape) + 2 * max(LEAST_MARGIN, round(MARGIN * max(box.shape)))
     height, width = truth.shape
     view = box.square(side).shift_inside((height, width)).clip((height, width))

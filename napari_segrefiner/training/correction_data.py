@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.errors import InputError
@@ -150,19 +149,12 @@ def training_pairs(
 def _surroundings(one: Correction, ids: Sequence[int]) -> Box:
     """The box around the objects in both label images, with a margin."""
     is_own = np.isin(one.fine, ids) | np.isin(one.coarse, ids)
-    rows, columns = ndimage.find_objects(is_own.astype(np.uint8))[0]
     largest = 0
     for label in ids:
-        own = np.argwhere(one.fine == label)
-        largest = max(largest, int(np.ptp(own, axis=0).max()) + 1)
+        largest = max(largest, *Box.around(one.fine == label).shape)
     margin = int(MARGIN[0] * largest) + MARGIN[1]
-    box = Box(
-        rows.start - margin,
-        columns.start - margin,
-        rows.stop + margin,
-        columns.stop + margin,
-    )
-    return box.clip((one.fine.shape[0], one.fine.shape[1]))
+    height, width = one.fine.shape
+    return Box.around(is_own).expand(margin).clip((height, width))
 
 
 def _renumbered(

@@ -26,12 +26,6 @@ class Crop(NamedTuple):
     coarse: Mask
 
 
-def tight_box(mask: Mask) -> Box:
-    """The smallest box around a mask that is not empty."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
-
-
 def draw_object_window(
     rng: np.random.Generator, box: Box, shape: tuple[int, int]
 ) -> Box:

@@ -13,6 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_segrefiner.errors import InputError, SegRefinerError
+from napari_segrefiner.geometry import Box
 from napari_segrefiner.io.atomic import write_whole
 from napari_segrefiner.io.datasets import ImageSet, Item, report
 from napari_segrefiner.io.images import read_image
@@ -25,7 +26,6 @@ from napari_segrefiner.training.published_crops import (
     draw_object_window,
     draw_patch,
     resize_crop,
-    tight_box,
 )
 from napari_segrefiner.training.simulate_published import simulate_published
 
@@ -180,7 +180,7 @@ class PublishedSamples:
     ) -> tuple[Crop, ...]:
         image, fine = subject
         shape = fine.shape[0], fine.shape[1]
-        box = tight_box(fine)
+        box = Box.around(fine)
         if not self.has_patches:
             coarse = simulate_published(rng, fine).mask
             window = draw_object_window(rng, box, shape)

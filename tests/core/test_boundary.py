@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from napari_segrefiner.core import boundary
-from napari_segrefiner.core.boundary import edge, near, tight_slices
+from napari_segrefiner.core.boundary import edge, near
 
 RNG = np.random.default_rng(3)
 
@@ -31,4 +31,3 @@ def test_tiles_do_not_show(distance: float, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_nothing_is_near_to_nothing() -> None:
     assert not near(np.zeros((9, 9), bool), 3).any()
-    assert np.zeros((9, 9))[tight_slices(np.zeros((9, 9), bool))].size == 0

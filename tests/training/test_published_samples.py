@@ -21,7 +21,6 @@ from napari_segrefiner.training.published_crops import (
     draw_patch,
     resize_image,
     resize_mask,
-    tight_box,
 )
 from napari_segrefiner.training.published_samples import PublishedSamples
 from napari_segrefiner.training.simulate_published import Simulated
@@ -158,7 +157,7 @@ def test_lr_samples_are_large_objects_in_their_windows(discs_folder: Path) -> No
         assert image.shape == (3, 64, 64)
         assert image.dtype == np.float32
         # the object of 49 px in a window of 89 px, so 35 of 64
-        box = tight_box(fine)
+        box = Box.around(fine)
         assert abs(box.height - 35) <= 2
         assert abs(image[0][ndimage.binary_erosion(fine)].mean() - 120 / 255) < 0.01
         both = np.count_nonzero(fine & coarse) / np.count_nonzero(fine | coarse)
@@ -224,7 +223,7 @@ def test_hr_samples_are_pairs_of_object_and_patch(
     whole_is_filled, patch_is_filled = [], []
     for number in range(0, 120, 2):
         _, fine, coarse = samples.sample(number)
-        assert tight_box(fine).height > 30
+        assert Box.around(fine).height > 30
         whole_is_filled.append(not np.array_equal(coarse, fine))
         if whole_is_filled[-1]:
             assert np.array_equal(coarse, ndimage.binary_fill_holes(fine))
