@@ -102,8 +102,8 @@ def file_format(path: Path) -> Format:
         If the file is missing, empty, or none of the known formats.
     """
     try:
-        is_folder = path.is_dir()
-        head = b"" if is_folder else _first_bytes(path)
+        is_folder, is_pipe = path.is_dir(), path.is_fifo()
+        head = b"" if is_folder or is_pipe else _first_bytes(path)
     except FileNotFoundError as error:
         msg = f"There is no file {path}; check the name and the folder."
         raise InputError(msg) from error
@@ -112,6 +112,9 @@ def file_format(path: Path) -> Format:
         raise InputError(msg) from error
     if is_folder:
         msg = f"{path} is a folder; name a file in it."
+        raise InputError(msg)
+    if is_pipe:  # files are read more than once, pipes cannot be
+        msg = f"{path} is a pipe; save what comes out of it and name that file."
         raise InputError(msg)
     if not head:
         msg = f"{path} is empty; save it again."
@@ -172,16 +175,26 @@ def _read_npy(path: Path) -> Raster:
 # PNG and JPEG -----------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def open_pil(path: Path, format: Format) -> Iterator[Image.Image]:
+    """A picture as pillow opens it, nothing decoded yet.
+
+    Pillow's first limit of pixels only warns, which is kept quiet: claims are checked
+    here. What is above the second raises its DecompressionBombError.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(path, formats=[format]) as image:
+            yield image
+
+
 def _read_pil(path: Path, format: Format) -> Raster:
     """Read a PNG or JPEG file, rows and columns as stored (no turning by EXIF)."""
     try:
-        with warnings.catch_warnings():
-            # Its first limit only warns; what is above the second is refused below.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=[format]) as image:
-                needed = image.width * image.height * 4
-                _check_claim(path, needed, bounded=format == "PNG")
-                return _from_pil(image, format)
+        with open_pil(path, format) as image:
+            needed = image.width * image.height * 4
+            _check_claim(path, needed, bounded=format == "PNG")
+            return _from_pil(image, format)
     except Image.DecompressionBombError as error:
         msg = f"{path} has too many pixels for a {format}; save it as TIFF or NPY."
         raise InputError(msg) from error
@@ -297,13 +310,15 @@ def _read_tiff_without_codecs(path: Path) -> Raster:
         "(pip install imagecodecs), or save the file without compression."
     )
     try:
-        with Image.open(path, formats=["TIFF"]) as image:
+        with open_pil(path, "TIFF") as image:
             n_frames = getattr(image, "n_frames", 1)
             check_memory(path, image.width * image.height * 4 * n_frames)
             frames = []
             for k in range(n_frames):
                 image.seek(k)
                 frames.append(_from_pil(image, "TIFF"))
+    except InputError:
+        raise
     except (Image.DecompressionBombError, *_DAMAGE) as error:
         raise InputError(msg) from error
     if any(f.array.shape != frames[0].array.shape for f in frames):

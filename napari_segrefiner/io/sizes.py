@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 import tifffile
-from PIL import Image
 
 from napari_segrefiner.errors import InputError
-from napari_segrefiner.io.rasters import file_format
+from napari_segrefiner.io.rasters import file_format, open_pil
 
 
 def plane_size(path: Path) -> tuple[int, int]:
@@ -31,10 +29,8 @@ def plane_size(path: Path) -> tuple[int, int]:
             with tifffile.TiffFile(path) as file:
                 shape = file.series[0].shape
         else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                with Image.open(path, formats=[format]) as image:
-                    shape = image.height, image.width
+            with open_pil(path, format) as image:
+                shape = image.height, image.width
         height, width = shape[-2:]
     except Exception as error:
         reason = " ".join(str(error).split())[:120]

@@ -73,6 +73,13 @@ def test_tiff_with_lzw_is_read_without_optional_codecs(tmp_path):
     np.testing.assert_array_equal(read, np.stack([GREY8, 255 - GREY8]))
 
 
+def test_tiff_with_lzw_that_is_too_large_is_told_so(tmp_path, monkeypatch):
+    Image.fromarray(GREY8).save(tmp_path / "a.tif", compression="tiff_lzw")
+    monkeypatch.setattr(memory, "available_bytes", lambda: 2 * GREY8.nbytes)
+    with pytest.raises(InputError, match="memory are free"):
+        rasters._read_tiff_without_codecs(tmp_path / "a.tif")
+
+
 def test_jpeg_is_read_as_colours(tmp_path):
     smooth = np.broadcast_to(np.arange(64, dtype=np.uint8)[:, None, None], (64, 64, 3))
     Image.fromarray(smooth.copy()).save(tmp_path / "a.jpg", quality=95)
