@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,9 @@ Weights = npt.NDArray[np.float64]
 
 #: Rows of a crop that are read at a time: bounds the memory of huge crops.
 STRIP_ROWS = 256
+#: Side of a crop up to which the matrices of its axes are kept; those of larger ones
+#: would fill the memory, and are made anew in a part of the time that the crop takes.
+LONGEST_KEPT = 1024
 #: What is narrower, in cells of a reduced grid, is a detail.
 THICK = 3
 #: A boundary that moves by less, in cells, has not been seen to move.
@@ -193,13 +196,20 @@ def _axes(crop: Crop, weights: Callable[..., Plane]) -> tuple[Plane, Plane]:
     """The matrices of the rows and of the columns."""
     outer, inner = crop.box, crop.inside
     way = crop.resampling
+    if max(outer.shape) <= LONGEST_KEPT:
+        weights = partial(_kept, weights)
     return (
         weights(outer.height, inner.y0 - outer.y0, inner.height, crop.grid, way),
         weights(outer.width, inner.x0 - outer.x0, inner.width, crop.grid, way),
     )
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=256)
+def _kept(weights: Callable[..., Plane], *axis: int | Resampling) -> Plane:
+    """A matrix that windows and steps will ask for again."""
+    return weights(*axis)
+
+
 def _axis_to_grid(
     side: int, before: int, inside: int, grid: int, way: Resampling
 ) -> Plane:
@@ -228,7 +238,6 @@ def _axis_to_grid(
     return folded.T.astype(np.float32)
 
 
-@lru_cache(maxsize=128)
 def _axis_from_grid(
     side: int, before: int, inside: int, grid: int, way: Resampling
 ) -> Plane:

@@ -139,3 +139,15 @@ def test_a_boundary_that_moves_leaves_no_crumbs_and_no_pinholes(radius: int) -> 
     got, _ = transfer(answer.astype(np.float32), seen, coarse, crop)
     assert ndimage.label(got)[1] == 1
     assert ndimage.label(~got)[1] == 1
+
+
+def test_matrices_of_large_crops_are_not_kept_in_memory() -> None:
+    def show(side: int) -> None:
+        square = Box(0, 0, side, side)
+        resampling.from_grid(np.zeros((16, 16), np.float32), Crop(square, square, 16))
+
+    resampling._kept.cache_clear()
+    show(resampling.LONGEST_KEPT)
+    assert resampling._kept.cache_info().currsize == 1  # of rows and columns alike
+    show(resampling.LONGEST_KEPT + 1)
+    assert resampling._kept.cache_info().currsize == 1
