@@ -67,8 +67,7 @@ class Controller:
         self.preview = Preview(viewer)
         self.windows = WindowsLayer(viewer)
         self.results = Results(viewer)
-        # Not a bound method of the view: it would keep the widget alive.
-        self.marks = Marks(viewer, lambda: self._view.count_soon())
+        self.marks = Marks(viewer, self._count_soon)
         self.review = Review(viewer, self.results, self.marks)
         self._writer = RunWriter(viewer, self.results, self.review, self.marks)
         self.loader = Loader(view, engine, runner, lambda: self.is_running)
@@ -178,6 +177,10 @@ class Controller:
         """Show how many objects there are to learn from, and how many others."""
         if not self._is_closed:
             self._view.show_counts(*self.marks.count())
+
+    def _count_soon(self) -> None:
+        if not self._is_closed:
+            self._view.count_soon()
 
     def restore_object(self) -> None:
         """Give the object under the cursor, or the selected one, its coarse mask."""
@@ -350,6 +353,9 @@ class Controller:
 
     def _on_removed(self, event: Any) -> None:
         """A layer was deleted."""
+        if self._is_closed:
+            # The widget was freed by another listener of this very event.
+            return
         layer = event.value
         run = self._run
         if run is not None and run.needs(layer):
@@ -359,7 +365,7 @@ class Controller:
             if run.handle is not None:
                 run.handle.cancel()
         self._view.show_review(self.review.has_results)
-        self._view.count_soon()
+        self._count_soon()
 
     def _on_taught(self, name: str, text: str, tone: Tone) -> None:
         """A model has learnt: its name, empty if there is none, and what to say."""
