@@ -109,6 +109,26 @@ def fits(image: Layer, labels: Layer) -> bool:
     return 2 <= len(shape) <= len(wanted) and wanted[-len(shape) :] == shape
 
 
+def same_place(image: Layer, labels: Layer) -> bool:
+    """Whether both lie in the same place of the window, to half a pixel.
+
+    In the last two axes, and without the channels of the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari.layers import Image, Labels
+    >>> labels = Labels(np.zeros((5, 6), int), translate=(0, 6))
+    >>> same_place(Image(np.zeros((5, 6))), labels)
+    False
+    """
+    channels, extent = find_channels(image, labels), image.extent.world
+    if channels is not None:
+        extent = np.delete(extent, channels.axis, axis=1)
+    apart = np.abs(extent[:, -2:] - labels.extent.world[:, -2:])
+    return bool((apart <= np.abs(np.asarray(labels.scale)[-2:]) / 2).all())
+
+
 def check_fit(image: Layer, labels: Layer) -> None:
     """Refuse an image that the labels cannot have been drawn on.
 

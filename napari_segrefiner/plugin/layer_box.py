@@ -6,8 +6,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QStyle, QStyleOptionComboBox, QStylePainter, QWidget
 
 from napari_segrefiner.plugin.controls import SteadyComboBox
 from napari_segrefiner.plugin.layers import unwrap
@@ -15,6 +15,9 @@ from napari_segrefiner.plugin.layers import unwrap
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
+
+#: Pixels that the style takes of a combo box beside its text.
+MARGIN = 4
 
 
 class LayerBox(SteadyComboBox):
@@ -69,6 +72,7 @@ class LayerBox(SteadyComboBox):
         self._tip = ""
         self._layers: list[weakref.ref[Layer]] = []
         self.setPlaceholderText(placeholder)
+        self.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
         for event in self._events():
             event.connect(self.refresh)
         viewer.layers.selection.events.active.connect(self._on_active)
@@ -100,6 +104,29 @@ class LayerBox(SteadyComboBox):
         """Explain the box; the name of the layer, which may not fit in, is added."""
         self._tip = text
         self.setToolTip(f"{text}\n{self.currentText()}".strip())
+
+    def paintEvent(self, event: Any) -> None:
+        """Show both ends of a name that does not fit in: many begin alike."""
+        if self.currentIndex() < 0:
+            super().paintEvent(event)
+            return
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            self,
+        )
+        option.currentText = self.shortened(field.width() - MARGIN)
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def shortened(self, width: int) -> str:
+        """The name of the chosen layer as it is shown in so many pixels."""
+        middle = Qt.TextElideMode.ElideMiddle
+        return self.fontMetrics().elidedText(self.currentText(), middle, width)
 
     def refresh(self, event: Any = None) -> None:
         """Follow the viewer's list; the chosen layer stays chosen while it is there."""

@@ -12,7 +12,10 @@ LOADING = "Loading the model…"
 STOPPING = "Stopping…"
 STOPPED = "Stopped; nothing was changed."
 NO_IMAGE = "There is no image; open one, then refine."
-NO_LABELS = "There are no labels; add a Labels layer and paint or load coarse masks."
+NO_LABELS = (
+    "There are no labels; add a Labels layer and paint or load coarse masks. If they "
+    "were opened as an image, right-click that layer: Convert to Labels."
+)
 NO_OBJECT = "There is no object under the cursor; point at one, then press R."
 NO_SELECTION = "No label is selected; pick an object with the picker (L), then refine."
 NO_RESULT = "There is nothing to look at yet; refine some labels first."
@@ -51,6 +54,14 @@ def kept_by_hand(n_pixels: int) -> str:
     if n_pixels == 1:
         return "; 1 pixel painted meanwhile stays as it is"
     return f"; {n_pixels:,} pixels painted meanwhile stay as they are"
+
+
+def apart(labels: str, image: str) -> str:
+    """What is said beside the outcome if the layers do not lie on each other."""
+    return (
+        f"; '{labels}' does not lie on '{image}' in the window, but pixel on pixel was "
+        "taken as belonging together"
+    )
 
 
 def one_finished(

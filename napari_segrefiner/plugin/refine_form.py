@@ -17,9 +17,9 @@ from napari_segrefiner.plugin.controls import (
     option_widget,
     tooltip,
 )
-from napari_segrefiner.plugin.images import fits
+from napari_segrefiner.plugin.image_box import ImageBox
 from napari_segrefiner.plugin.layer_box import LayerBox
-from napari_segrefiner.plugin.layers import is_image, is_labels
+from napari_segrefiner.plugin.layers import is_labels
 from napari_segrefiner.plugin.model_box import ModelBox
 from napari_segrefiner.plugin.results import Results
 from napari_segrefiner.plugin.settings import Settings
@@ -62,7 +62,8 @@ class RefineForm(QWidget):
     ) -> None:
         super().__init__()
         self._settings = settings
-        self._make_layers(viewer, results)
+        self._results = results
+        self._make_layers(viewer)
         self._make_options()
         self._lay_out()
         self._connect()
@@ -91,7 +92,9 @@ class RefineForm(QWidget):
 
     # ---- the widgets
 
-    def _make_layers(self, viewer: napari.viewer.Viewer, results: Results) -> None:
+    def _make_layers(self, viewer: napari.viewer.Viewer) -> None:
+        results = self._results
+
         def follows(active: Layer, chosen: Layer | None) -> bool:
             # The result of a run becomes active; a second run is to begin from the same
             # source all the same.
@@ -99,7 +102,7 @@ class RefineForm(QWidget):
                 chosen is None or results.source_of(active) is not chosen
             )
 
-        self.image_box = LayerBox(viewer, is_image, "no image yet")
+        self.image_box = ImageBox(viewer, "no image yet")
         self.labels_box = LayerBox(viewer, is_labels, "no labels yet", follows)
         self.channel_box = ChannelBox(viewer)
         self.planes_box = PlanesBox(viewer)
@@ -228,12 +231,11 @@ class RefineForm(QWidget):
     # ---- what changes when something is chosen
 
     def _on_labels(self) -> None:
-        """Take an image that fits the labels, unless the chosen one does."""
-        labels, image = self.labels_box.layer, self.image_box.layer
-        if labels is not None and (image is None or not fits(image, labels)):
-            fitting = [i for i in self.image_box.layers if fits(i, labels)]
-            if fitting:
-                self.image_box.choose(fitting[0])
+        """Follow to the image and the planes of the labels."""
+        labels = self.labels_box.layer
+        # A result lies above other images than its source, but belongs to the same one.
+        source = None if labels is None else self._results.source_of(labels)
+        self.image_box.update_for(source or labels)
         self.planes_box.update_for(labels)
         self._on_image()
 

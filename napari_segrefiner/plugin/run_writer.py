@@ -15,6 +15,7 @@ from napari_segrefiner.plugin.findings import (
     finding,
     merge,
 )
+from napari_segrefiner.plugin.images import same_place
 from napari_segrefiner.plugin.marks import Marks, Part
 from napari_segrefiner.plugin.planes import array_shape
 from napari_segrefiner.plugin.results import Results, write_features, write_record
@@ -161,7 +162,12 @@ def _sentence(
     if run.label is None:
         n_planes = len(run.request.planes)
         counts = count(findings)
-        return messages.finished(counts, n_planes, passes, n_left), "done"
-    one = findings[run.label]
-    sentence = messages.one_finished(one.label, one.status, one.change, passes, n_left)
+        sentence = messages.finished(counts, n_planes, passes, n_left)
+    else:
+        one = findings[run.label]
+        sentence = messages.one_finished(
+            one.label, one.status, one.change, passes, n_left
+        )
+    if not same_place(run.image, run.source):
+        return sentence + messages.apart(run.source.name, run.image.name), "notice"
     return sentence, "done"

@@ -24,9 +24,9 @@ from napari_segrefiner.plugin.controls import (
     read,
     tooltip,
 )
-from napari_segrefiner.plugin.images import fits
+from napari_segrefiner.plugin.image_box import ImageBox
 from napari_segrefiner.plugin.layer_box import LayerBox
-from napari_segrefiner.plugin.layers import is_image, is_labels, sounds_true
+from napari_segrefiner.plugin.layers import is_labels, sounds_true
 from napari_segrefiner.plugin.model_box import ModelBox
 from napari_segrefiner.plugin.settings import Settings
 from napari_segrefiner.plugin.training_data import LayerPair, pair_of
@@ -152,7 +152,7 @@ class TrainingForm(QWidget):
             "with one mask each, or a COCO or LVIS annotation file."
         )
         self.folder_field.set_path(self._settings.get("training_data", ""))
-        self.image_box = LayerBox(viewer, is_image, "no image yet")
+        self.image_box = ImageBox(viewer, "no image yet")
         self.image_box.set_tip("The image that the labels were drawn on.")
         self.channel_box = ChannelBox(viewer)
         self.channel_box.setToolTip("Which channel of the image to learn from.")
@@ -290,12 +290,8 @@ class TrainingForm(QWidget):
             self.propose()
 
     def _on_labels(self) -> None:
-        """Take an image that fits the labels, unless the chosen one does."""
-        labels, image = self.labels_box.layer, self.image_box.layer
-        if labels is not None and (image is None or not fits(image, labels)):
-            fitting = [one for one in self.image_box.layers if fits(one, labels)]
-            if fitting:
-                self.image_box.choose(fitting[0])
+        """Follow to the image of the labels."""
+        self.image_box.update_for(self.labels_box.layer)
         self._on_image()
 
     def _on_image(self) -> None:

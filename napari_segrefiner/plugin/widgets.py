@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ from qtpy.QtWidgets import (
 from napari_segrefiner.plugin.view import Tone
 
 MARKS: dict[Tone, str] = {"busy": "", "done": "✓ ", "notice": "⚠ "}
+
+#: Letters of a word that are shown at least; what is longer is shortened to about that.
+MOST_LETTERS = 34
+#: Longer than that without a place where a line can end.
+UNBROKEN = re.compile(rf"[^\s/\\-]{{{MOST_LETTERS + 1},}}")
 
 
 class Scroll(QScrollArea):
@@ -157,7 +163,11 @@ class Docked(QWidget):
 
 
 class Sentence(QLabel):
-    """One sentence to the user, marked by its tone; it can be copied."""
+    """One sentence to the user, marked by its tone; it can be copied.
+
+    Words that would widen the dock, such as the long names of layers, are shortened in
+    their middle; the tooltip has all of them.
+    """
 
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
@@ -166,8 +176,14 @@ class Sentence(QLabel):
 
     def say(self, text: str, tone: Tone) -> None:
         """Show another one."""
-        self.setText(MARKS[tone] + text)
+        self.setText(MARKS[tone] + UNBROKEN.sub(_shortened, text))
         self.setToolTip(text)
+
+
+def _shortened(word: re.Match[str]) -> str:
+    """Both ends of a word."""
+    half = MOST_LETTERS // 2
+    return f"{word[0][:half]}…{word[0][-half:]}"
 
 
 def show_share(bar: QProgressBar, share: float | None, text: str) -> None:

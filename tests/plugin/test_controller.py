@@ -76,6 +76,22 @@ def test_result_lies_and_looks_like_its_source() -> None:
     assert not source.colormap.use_selection
 
 
+def test_labels_beside_their_image_are_told_of(stage: Stage) -> None:
+    stage.labels.translate = (0, 3)
+    stage.run()
+    assert stage.message == "3 refined" + messages.apart("cells", "picture")
+    assert stage.tone == "notice"
+    stage.image.translate = (0, 3)
+    stage.run()
+    assert (stage.message, stage.tone) == ("3 refined", "done")
+    data = np.stack([stage.image.data] * 3, axis=-1)
+    channels = Image(data, name="channels", rgb=False, translate=(0, 3, 0))
+    stage.viewer.layers.append(channels)
+    stage.choose(image=channels)
+    stage.run()
+    assert stage.tone == "done"
+
+
 def test_record_and_features_tell_what_happened(stage: Stage) -> None:
     stage.choose(options=RefineOptions(seed=3))
     stage.run()
@@ -626,6 +642,22 @@ def test_after_closing_nothing_is_heard_or_held(stage: Stage) -> None:
     stage.viewer.layers.remove(stage.labels)
     assert not stage.view.mock_calls
     stage.controller.close(is_viewer_alive=True)
+
+
+def test_closed_in_the_midst_of_an_event_it_is_silent(stage: Stage) -> None:
+    stage.run()
+    controller, result = stage.controller, stage.result
+
+    def close(_: object) -> None:
+        controller.close(is_viewer_alive=False)
+
+    # Python frees a widget whenever it likes, also between two listeners.
+    stage.viewer.layers.events.removed.connect(close, position="first")
+    result.events.paint.connect(close, position="first")
+    stage.view.reset_mock()
+    stage.viewer.layers.remove(result)
+    result.paint((0, 0), 3)
+    assert stage.view.mock_calls == []
 
 
 def test_after_the_result_is_deleted_a_new_one_is_made(stage: Stage) -> None:

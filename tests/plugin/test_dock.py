@@ -26,10 +26,10 @@ from tests.plugin.stage import squares
 pytestmark = pytest.mark.gui
 
 
-def add_squares(viewer: Any, **labels: Any) -> tuple[Any, Any]:
+def add_squares(viewer: Any, name: str = "", **place: Any) -> tuple[Any, Any]:
     data = squares()
-    image = viewer.add_image((data > 0) * np.uint8(200), name="picture")
-    return image, viewer.add_labels(data, name="cells", **labels)
+    image = viewer.add_image((data > 0) * np.uint8(200), name=f"picture{name}", **place)
+    return image, viewer.add_labels(data, name=f"cells{name}", **place)
 
 
 def press(dock: Any, button: Any, qtbot: Any) -> None:
@@ -241,6 +241,41 @@ def test_boxes_follow_the_viewer(make_dock: Any) -> None:
     viewer.layers.remove(small)
     assert dock.form.labels_box.layer is unwrap(labels)
     assert dock.form.image_box.layer is unwrap(image)
+
+
+def test_each_labels_layer_is_refined_on_its_own_image(
+    make_dock: Any, qtbot: Any
+) -> None:
+    viewer, dock = make_dock()
+    for name in (" one", " two"):
+        add_squares(viewer, name)
+    for name in ("one", "two"):
+        viewer.layers.selection.active = viewer.layers[f"cells {name}"]
+        press(dock, dock.refine_button, qtbot)
+        record = viewer.layers[f"cells {name} refined"].metadata["segrefiner"]
+        assert record["runs"][0]["image"] == f"picture {name}"
+        # Nor does the result change that, though chosen itself.
+        dock.form.labels_box.choose(viewer.layers[f"cells {name} refined"])
+        assert dock.form.image_box.currentText() == f"picture {name}"
+
+
+def test_long_names_leave_the_dock_as_wide_and_show_both_ends(make_dock: Any) -> None:
+    viewer, dock = make_dock(is_shown=True)
+    names = [f"{'20261128_experiment_position_012_' * 2}{end}.tif" for end in "ab"]
+    for name in names:
+        viewer.add_image(squares(), name=name)
+    width = dock.minimumSizeHint().width()
+    dock.show_message(messages.refining(f"'{names[0]}'", 1, 1), "busy")
+    assert dock.minimumSizeHint().width() == width
+    assert message(dock).startswith("Refining '20261128_")
+    assert message(dock).endswith("_012_a.tif'…")
+    assert names[0] in dock.message_label.toolTip()
+    looks = []
+    for name in names:
+        dock.form.image_box.choose(viewer.layers[name])
+        assert dock.form.image_box.currentText() == name
+        looks.append(dock.form.image_box.grab().toImage())
+    assert looks[0] != looks[1]
 
 
 def test_channel_and_plane_boxes_appear_when_needed(
