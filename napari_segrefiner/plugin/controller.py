@@ -273,11 +273,11 @@ class Controller:
         except SegRefinerError as error:
             self._view.show_message(str(error), "notice")
             return
-        self._run = run
-        run.stroke = StrokeWatch(run.destination or run.source)
         self.history.clear()
         self.preview.begin(run.source)
         self.windows.begin(run.source if choices.show_windows else None)
+        self._run = run
+        run.stroke = StrokeWatch(run.destination or run.source)
         self._view.show_job(self.job)
         self._view.show_progress(None, "")
         self._view.show_message(run.text, "busy")
@@ -323,18 +323,22 @@ class Controller:
         if run.stroke is not None:
             run.stroke.close()
         self._run = None
+        text: str = messages.DISTURBED
+        tone: Tone = "notice"
+        try:
+            text, tone = self._writer.write(run)
+        except SegRefinerError as error:
+            text = str(error)
+        finally:
+            # Also if a listener of another plugin fails: the dock is free again.
+            self._view.show_job(None)
+            self._view.show_review(self.review.has_results)
+            self._view.show_message(text, tone)
         self.windows.finish()
         if run.label is None:
             self.preview.remove()
         else:
             self.preview.hide()
-        try:
-            text, tone = self._writer.write(run)
-        except SegRefinerError as error:
-            text, tone = str(error), "notice"
-        self._view.show_job(None)
-        self._view.show_review(self.review.has_results)
-        self._view.show_message(text, tone)
         if self._waiting:
             self._start_waiting()
 

@@ -26,6 +26,10 @@ SOURCE_GONE = "The coarse labels of this layer are gone; use Ctrl+Z instead."
 IN_PLACE = "The coarse labels were in this layer itself; Ctrl+Z shows them again."
 RESHAPED = "The labels changed their shape during the run; nothing was written."
 PAINTING = "Done; it is written as soon as the stroke ends."
+DISTURBED = (
+    "Something else in napari failed while the result was written; look whether all of "
+    "it is there."
+)
 NOT_LEARNT = "Stopped; the model is as it was, and so are all marks."
 NO_ACCEPT = (
     "Select an object of a refined layer (picker: L), then press K to accept it."

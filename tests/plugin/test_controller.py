@@ -644,6 +644,30 @@ def test_after_closing_nothing_is_heard_or_held(stage: Stage) -> None:
     stage.controller.close(is_viewer_alive=True)
 
 
+@pytest.mark.parametrize("event", ["inserted", "removed"])
+def test_another_plugin_that_fails_costs_no_result(stage: Stage, event: str) -> None:
+    def fail(_: object) -> None:
+        message = "another plugin"
+        raise ValueError(message)
+
+    coarse = stage.labels.data.copy()
+    stage.controller.refine()
+    stage.work.step(4)
+    stage.controller.tick()
+    assert len(stage.viewer.layers) == 3  # the preview, which is removed at the end
+    emitter = getattr(stage.viewer.layers.events, event)
+    emitter.connect(fail)
+    with pytest.raises(ValueError, match="another plugin"):
+        stage.work.finish()
+    emitter.disconnect(fail)
+    np.testing.assert_array_equal(stage.result.data, expected(coarse))
+    stage.view.show_job.assert_called_with(None)
+    told = {"inserted": messages.DISTURBED, "removed": "3 refined"}
+    assert stage.message == told[event]
+    stage.run()
+    assert stage.message == "3 refined"
+
+
 def test_closed_in_the_midst_of_an_event_it_is_silent(stage: Stage) -> None:
     stage.run()
     controller, result = stage.controller, stage.result
