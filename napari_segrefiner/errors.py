@@ -4,6 +4,11 @@ None is a RuntimeError: Qt's generator workers swallow those without a word, and
 raises them for everything, so they are translated where they appear.
 """
 
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
 
 class SegRefinerError(Exception):
     """Anything that this package refuses or could not do."""
@@ -35,3 +40,13 @@ class MissingExtraError(SegRefinerError, ImportError):
 
 class CollapseError(SegRefinerError):
     """A training that produces NaN or dead masks and was stopped."""
+
+
+@contextlib.contextmanager
+def naming(what: object) -> Iterator[None]:
+    """Begin the sentence of an InputError from the block with what it is about."""
+    try:
+        yield
+    except InputError as error:
+        message = f"{what}: {error}"
+        raise InputError(message) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -9,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_segrefiner.errors import InputError
+from napari_segrefiner.errors import InputError, naming
 from napari_segrefiner.options import RefineOptions
 
 if TYPE_CHECKING:
@@ -149,13 +150,9 @@ def _refine_planes(
 
 def _naming(plane: Plane, events: Iterator[Event]) -> Iterator[Event]:
     """Pass events on; what is wrong with a plane of a stack is told with its number."""
-    try:
+    place = f"Plane {', '.join(map(str, plane.index))}"
+    with naming(place) if plane.index else contextlib.nullcontext():
         yield from events
-    except InputError as error:
-        if not plane.index:
-            raise
-        message = f"Plane {', '.join(map(str, plane.index))}: {error}"
-        raise InputError(message) from error
 
 
 def _read_pinned(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.errors import InputError
+from napari_segrefiner.errors import InputError, naming
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.io.coco import decode
 from napari_segrefiner.io.images import read_image
@@ -79,6 +79,11 @@ def refine_detections(
         Images that are not there are left out.
     model : Model
     options : RefineOptions
+
+    Raises
+    ------
+    InputError
+        With the file, if an image cannot be read, or it does not fit its detections.
     """
     by_image: dict[int, list[Detection]] = {}
     for one in detections:
@@ -86,7 +91,9 @@ def refine_detections(
     for image_id, own in by_image.items():
         if image_id in images:
             image = read_image(images[image_id])
-            yield _refine_image(image_id, image, own, model, options)
+            with naming(images[image_id]):
+                refined = _refine_image(image_id, image, own, model, options)
+            yield refined
 
 
 def _refine_image(

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from napari_segrefiner.errors import InputError
+from napari_segrefiner.errors import InputError, naming
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import write_labels
 from napari_segrefiner.io.mask_folders import MaskFile, find_masks
@@ -201,13 +201,20 @@ def score_cases(
         From image and coarse mask to the refined mask; None if the cases have one.
     output : Path, optional
         Folder that gets the refined masks as STEM.png, 0 and 255.
+
+    Raises
+    ------
+    InputError
+        With the file, if a picture cannot be read or refined.
     """
     for case in cases:
         truth = read_mask(case.truth)
         shape = (truth.shape[0], truth.shape[1])
         coarse = read_mask(case.coarse, shape)
         if refine is not None:
-            refined = refine(read_image(case.image), coarse)
+            image = read_image(case.image)
+            with naming(case.image):
+                refined = refine(image, coarse)
         elif case.refined is not None:
             refined = read_mask(case.refined, shape)
         else:

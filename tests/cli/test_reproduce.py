@@ -148,6 +148,14 @@ def test_of_files_in_one_folder_each_is_taken_for_what_it_is(big, capsys):
     assert "no coarse mask of obj0" in " ".join(capsys.readouterr().err.split())
 
 
+def test_an_image_that_does_not_fit_its_masks_is_named(big, model, capsys):
+    save(big / "big" / "obj1_im.jpg", scene()[0])
+    words = ["big", "--data", big / "big", "--coarse", big / "coarse"]
+    assert reproduce(*words) == 2
+    told = capsys.readouterr().err
+    assert "obj1_im.jpg: The labels are 360 x 480 but the image is 120 x 160" in told
+
+
 @pytest.fixture
 def coco(tmp_path):
     """Two detections of two objects in one image, LVIS annotations."""
@@ -232,6 +240,15 @@ def test_a_detection_that_vanishes_keeps_its_coarse_mask(coco, model, monkeypatc
     x, y, width, height = after[0]["bbox"]
     assert (x, x + width) == (columns.min(), columns.max() + 1)
     assert (y, y + height) == (rows.min(), rows.max() + 1)
+
+
+def test_the_image_of_a_detection_that_cannot_be_read_is_named(coco, model, capsys):
+    results = json.loads((coco / "results.json").read_text())
+    results[1]["segmentation"]["size"] = [9, 9]
+    (coco / "results.json").write_text(json.dumps(results))
+    words = ["coco", "--data", coco / "lvis.json", "--images", coco / "val2017"]
+    assert reproduce(*words, "--coarse", coco / "results.json") == 2
+    assert "000000000007.png: An outline cannot" in capsys.readouterr().err
 
 
 def test_overlapping_detections_do_not_take_pixels_from_each_other(tmp_path):
