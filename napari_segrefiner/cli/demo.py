@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_segrefiner.errors import InputError, SegRefinerError
+from napari_segrefiner.errors import SegRefinerError
 
 if TYPE_CHECKING:
     import argparse
@@ -76,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Refine the sample and write the folder; returns the exit code."""
     from napari_segrefiner.core.refiner import Refiner
     from napari_segrefiner.io import sample
+    from napari_segrefiner.io.atomic import make_folder
     from napari_segrefiner.models.catalogue import load_model
     from napari_segrefiner.options import RefineOptions
 
@@ -88,16 +89,6 @@ def run(arguments: argparse.Namespace) -> int:
     print(mean_line(demonstration))
     print(f"Look at {folder / 'refinement.png'}; all numbers are in summary.txt.")
     return 0
-
-
-def make_folder(folder: Path) -> Path:
-    """Create `folder`; InputError if something else is in its place."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"The folder {folder} cannot be made ({error.strerror}); choose another."
-        raise InputError(msg) from error
-    return folder
 
 
 def demonstrate(sample: Sample, events: Iterable[Event]) -> Demonstration:

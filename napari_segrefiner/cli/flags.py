@@ -104,7 +104,7 @@ def help_text(spec: OptionSpec) -> str:
         facts.append(spec.bounds_text().removeprefix("a "))
     if spec.default is None:
         facts.append("default: what the preset says")
-    elif spec.default not in ((), "", 0.0) or spec.kind is bool:
+    elif spec.default not in ((), ""):
         facts.append(f"default: {spec.default}")
     text = spec.help + (f" ({'; '.join(facts)})" if facts else "")
     return text.replace("%", "%%")  # argparse formats what it shows

@@ -149,6 +149,7 @@ def _run_masks(arguments: argparse.Namespace) -> int:
         find_row,
         notes_on,
     )
+    from napari_segrefiner.io.atomic import make_folder
 
     part = getattr(arguments, "part", "")
     row = find_row(arguments.action, arguments.row, part)
@@ -160,7 +161,7 @@ def _run_masks(arguments: argparse.Namespace) -> int:
     model = None if arguments.refined else _load(arguments.model)
     refine = refiner_of(model, _options(arguments, "whole")) if model else None
     if arguments.output:
-        arguments.output.mkdir(parents=True, exist_ok=True)
+        make_folder(arguments.output)
     found = score_cases(cases, refine, arguments.output)
     scores = list(tqdm(found, total=len(cases), disable=None, leave=False))
     coarse = aggregate([one.coarse for one in scores])

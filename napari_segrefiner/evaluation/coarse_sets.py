@@ -34,7 +34,7 @@ from napari_segrefiner.evaluation.perturb import (
     perturb,
     random_for,
 )
-from napari_segrefiner.io.atomic import write_text
+from napari_segrefiner.io.atomic import make_folder, write_text, write_whole
 from napari_segrefiner.io.datasets import ImageSet, Item, Split, find_sets, report
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels, write_labels
@@ -165,14 +165,14 @@ def make_coarse_sets(folder: Path, plan: CoarsePlan) -> Iterator[CoarseSet]:
     Raises
     ------
     InputError
-        If `folder` holds anything, no data are found, or no coarse mask of these kinds
-        can be made of them.
+        If `folder` holds anything or cannot be made, no data are found, or no coarse
+        mask of these kinds can be made of them.
     """
     if is_made(folder, plan):
         yield from coarse_sets(folder)
         return
     sets = find_sets(plan.data, plan.split, plan.exclude)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     is_any = False
     try:
         for kind in plan.kinds:
@@ -282,10 +282,12 @@ def _read_real(
 
 def _write(made: CoarseSet, item: Item, coarse: Coarse) -> None:
     for part in ("images", "truth", "coarse"):
-        (made.folder / part).mkdir(parents=True, exist_ok=True)
+        make_folder(made.folder / part)
     stem = _file_stem(item.stem)
     name = f"{stem}.tif"
-    shutil.copyfile(item.image, made.folder / "images" / f"{stem}{item.image.suffix}")
+    copy = made.folder / "images" / f"{stem}{item.image.suffix}"
+    with write_whole(copy, overwrite=True) as unfinished:
+        shutil.copyfile(item.image, unfinished)
     write_labels(made.folder / "truth" / name, coarse.truth, overwrite=True)
     write_labels(made.folder / "coarse" / name, coarse.labels, overwrite=True)
 

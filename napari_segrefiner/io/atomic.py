@@ -48,6 +48,22 @@ def check_destinations(*paths: Path | None, overwrite: bool = False) -> None:
             raise InputError(msg)
 
 
+def make_folder(folder: Path) -> Path:
+    """Make `folder` if it is not there, and those above it.
+
+    Raises
+    ------
+    InputError
+        If something else is in its place, or the disk is write-protected.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"The folder {folder} cannot be made ({error.strerror}); choose another."
+        raise InputError(msg) from error
+    return folder
+
+
 def _checked(path: Path, *, overwrite: bool) -> Path:
     folder = path.parent
     if not folder.is_dir():

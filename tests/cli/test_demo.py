@@ -23,6 +23,7 @@ from napari_segrefiner.core.events import (
 )
 from napari_segrefiner.errors import InputError, ModelError, SegRefinerError
 from napari_segrefiner.geometry import Box
+from napari_segrefiner.io.atomic import make_folder
 from napari_segrefiner.io.sample import Sample
 
 LABELS = (1, 2)
@@ -92,7 +93,7 @@ def test_folder_holds_labels_summary_and_picture_and_replaces_them(
     squares: Sample, tmp_path: Path
 ) -> None:
     done = demo.demonstrate(squares, oracle_run(squares))
-    folder = demo.make_folder(tmp_path / "demo")
+    folder = make_folder(tmp_path / "demo")
     for name in ("summary.txt", "refinement.png"):
         (folder / name).write_text("from an earlier demo")
 
@@ -119,7 +120,7 @@ def test_folder_holds_labels_summary_and_picture_and_replaces_them(
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "demo").write_text("mine")
     with pytest.raises(InputError, match="choose another"):
-        demo.make_folder(tmp_path / "demo")
+        make_folder(tmp_path / "demo")
     assert (tmp_path / "demo").read_text() == "mine"
 
 

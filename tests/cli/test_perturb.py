@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,3 +231,21 @@ def test_tuning_nothing_is_refused(data, tmp_path, capsys):
     assert main(["tune", str(data), "-o", str(out), "--baselines", ""]) == 2
     assert "--baselines is empty" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(
+    data, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "out").write_text("mine")
+    assert main(["perturb", str(data), "-o", str(tmp_path / "out")]) == 2
+    assert "cannot be made (File exists)" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"
+
+    def fill_the_disk(source, copy):
+        Path(copy).write_bytes(b"half of")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", fill_the_disk)
+    assert main(["perturb", str(data), "-o", str(tmp_path / "new")]) == 1
+    assert "cannot be written (No space left" in capsys.readouterr().err
+    assert not list((tmp_path / "new").iterdir())

@@ -1,5 +1,7 @@
 """Label images into files and back: unchanged, whole or not at all."""
 
+import os
+
 import numpy as np
 import pytest
 import tifffile
@@ -141,6 +143,13 @@ def test_names_that_the_system_refuses_are_a_sentence(tmp_path):
         write_labels(path, LABELS)
     with pytest.raises(InputError, match="cannot be read"):
         read_labels(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has other pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="is a pipe"):
+        read_labels(tmp_path / "a.tif")
 
 
 def test_text_is_written_in_utf8(tmp_path):
