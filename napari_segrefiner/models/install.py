@@ -41,7 +41,14 @@ def check_name(name: str) -> None:
             "dashes and underscores are expected, the first a letter or a digit."
         )
         raise ModelError(message)
-    if name == DEFAULT or name in {entry.name for entry in entries()}:
+    known = {entry.name: entry for entry in entries()}
+    if name == DEFAULT or (name in known and not known[name].is_own):
+        message = (
+            f"The name {name!r} is that of a model in the package; choose another one "
+            "with --name."
+        )
+        raise ModelError(message)
+    if name in known:
         message = (
             f"There is a model {name!r} already; choose another name with --name, or "
             f"remove it first: napari-segrefiner models remove {name}"

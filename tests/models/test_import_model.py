@@ -264,9 +264,11 @@ def test_names_that_are_no_file_names_are_refused(tmp_path, folder, name):
 def test_a_taken_name_is_refused_and_its_model_stays(tmp_path, folder):
     path = save(tmp_path / "run.pth", published_content(weights_of()))
     before = import_model(path).weights.read_bytes()
-    for name in (None, "run", "default"):
-        with pytest.raises(ModelError, match="already"):
+    for name in (None, "run"):
+        with pytest.raises(ModelError, match="remove it first"):
             import_model(path, name)
+    with pytest.raises(ModelError, match="in the package; choose another one"):
+        import_model(path, "default")
     assert (folder / "run.safetensors").read_bytes() == before
 
 
