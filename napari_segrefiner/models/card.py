@@ -120,7 +120,7 @@ class ModelCard:
         """Read a card; unknown or missing entries raise ModelError."""
         try:
             entries = json.loads(text)
-            entries["network"] = NetworkConfig(**_tuples(entries["network"]))
+            entries["network"] = NetworkConfig(**as_tuples(entries["network"]))
             entries["grids"] = Grids(**entries.get("grids", {}))
             entries["defaults"] = Defaults(**entries.get("defaults", {}))
             return cls(**entries)
@@ -138,8 +138,8 @@ class ModelCard:
             raise ModelError(msg) from error
 
 
-def _tuples(entries: dict[str, Any]) -> dict[str, Any]:
-    """JSON's lists as the tuples that the frozen config holds."""
+def as_tuples(entries: dict[str, Any]) -> dict[str, Any]:
+    """JSON's lists as the tuples that frozen dataclasses hold."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
 
 

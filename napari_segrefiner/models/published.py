@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_segrefiner.models.card import Defaults, Grids, ModelCard
+from napari_segrefiner.models.card import Defaults, Grids, ModelCard, as_tuples
 from napari_segrefiner.network_config import NetworkConfig
 from napari_segrefiner.options import PUBLISHED as PUBLISHED_OPTIONS
 
@@ -76,11 +76,8 @@ def published() -> dict[str, Published]:
 
 
 def _entry(name: str, facts: dict[str, Any]) -> Published:
-    network: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in facts.pop("network").items()
-    }
-    return Published(name=name, network=NetworkConfig(**network), **facts)
+    network = NetworkConfig(**as_tuples(facts.pop("network")))
+    return Published(name=name, network=network, **facts)
 
 
 def card_of_published_kind(

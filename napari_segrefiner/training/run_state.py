@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from napari_segrefiner.errors import InputError, ModelError
-from napari_segrefiner.models.card import ModelCard
+from napari_segrefiner.models.card import ModelCard, as_tuples
 from napari_segrefiner.network_config import NetworkConfig
 from napari_segrefiner.train_options import TrainOptions
 
@@ -137,7 +137,7 @@ class RunFolder:
             return RunConfig(
                 data=entries["data"],
                 # Options that are younger than the file come from its preset.
-                options=TrainOptions(**_tuples(entries["options"])).resolved(),
+                options=TrainOptions(**as_tuples(entries["options"])).resolved(),
                 card=self._read_card(entries),
                 run_id=entries.get("run_id", ""),
             )
@@ -156,7 +156,7 @@ class RunFolder:
             name=self.path.resolve().name,
             description="Trained by napari-segrefiner train.",
             licence="As its training data allow.",
-            network=NetworkConfig(**_tuples(entries["network"])),
+            network=NetworkConfig(**as_tuples(entries["network"])),
         )
 
     def save(self, learner: Learner, counters: Counters) -> None:
@@ -354,8 +354,3 @@ def _is_up_to(row: Mapping[str, str | None], iteration: int) -> bool:
     number = row.get("iteration") or ""
     is_whole = None not in row.values()
     return is_whole and number.isdigit() and int(number) <= iteration
-
-
-def _tuples(entries: dict[str, Any]) -> dict[str, Any]:
-    """JSON's lists as the tuples that frozen dataclasses hold."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
