@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -202,9 +203,10 @@ def load(files: LabelFiles, more: MoreLayers | None = None) -> Loaded:
         truth = truth.astype(bool) if _is_mask(truth) else truth
     image = read_image(files.image) if files.image else None
     found = Loaded(truth, layers, image)
-    if more is not None:
-        layers |= more(files.set_name, found)
-    return found
+    if more is None:
+        return found
+    added = more(files.set_name, found)
+    return dataclasses.replace(found, layers={**layers, **added})
 
 
 def _is_mask(labels: npt.NDArray[Any]) -> bool:
