@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,8 +92,9 @@ def find_sets(
     Returns
     -------
     list of ImageSet
-        Sorted by name; sets without a single pair on this side are not listed, their
-        problems are logged.
+        Sorted by folder, whose name is theirs; where two have one name, those above are
+        joined to it by dashes. Sets without a single pair on this side are not listed,
+        their problems are logged.
 
     Raises
     ------
@@ -105,20 +108,20 @@ def find_sets(
             "that holds images/ and labels/, or one of several that do."
         )
         raise InputError(msg)
-    sources = _sources(root)
+    names = _names(root)
     excluded = set(exclude)
-    unknown = excluded - {_name(source) for source in sources}
+    unknown = excluded - set(names.values())
     if unknown:
         msg = (
             f"The sets to exclude ({', '.join(sorted(unknown))}) are not in {root}; it "
-            f"holds {', '.join(map(_name, sources)) or 'no set'}."
+            f"holds {', '.join(names.values()) or 'no set'}."
         )
         raise InputError(msg)
     groups = read_groups(root)
     found = [
-        _find(root, source, split, groups)
-        for source in sources
-        if _name(source) not in excluded
+        dataclasses.replace(_find(root, source, split, groups), name=name)
+        for source, name in names.items()
+        if name not in excluded
     ]
     sets = [one for one in found if one.items]
     problems = [text for one in found for text in one.problems]
@@ -209,8 +212,21 @@ def _own_sources(path: Path) -> list[Path]:
     ]
 
 
-def _name(source: Path) -> str:
-    return source.stem if source.is_file() else source.name
+def _names(root: Path) -> dict[Path, str]:
+    """The sets in or under `root` by name; of equal names all folders are told."""
+    paths = {source: _without_ending(source) for source in _sources(root)}
+    times = Counter(path.name for path in paths.values())
+    return {
+        source: path.name
+        if times[path.name] == 1
+        else "-".join(path.relative_to(root).parts)
+        for source, path in paths.items()
+    }
+
+
+def _without_ending(source: Path) -> Path:
+    """A set's folder, or its annotation file without its ending."""
+    return source.with_suffix("") if source.is_file() else source
 
 
 def _is_set(folder: Path) -> bool:

@@ -81,6 +81,17 @@ def test_excluded_sets_are_left_out_and_unknown_names_refused(tmp_path: Path) ->
         find_sets(tmp_path, "train", exclude=["c"])
 
 
+def test_sets_of_one_name_are_told_apart_by_the_folders_above(tmp_path: Path) -> None:
+    for folder in ("first/cells", "second/cells", "third/nuclei"):
+        _flat(tmp_path / folder, 2)
+    found = find_sets(tmp_path, "train")
+    assert [one.name for one in found] == ["first-cells", "second-cells", "nuclei"]
+    (left,) = find_sets(tmp_path, "train", ("first-cells", "nuclei"))
+    assert "second" in str(left.items[0].image)
+    with pytest.raises(InputError, match="holds first-cells, second-cells, nuclei"):
+        find_sets(tmp_path, "train", ("cells",))
+
+
 def test_files_without_partner_or_with_a_twin_are_named(tmp_path: Path) -> None:
     _touch(tmp_path / "s/train/images", "a.png", "b.png", "c.png", "c.jpg", ".d.png")
     _touch(tmp_path / "s/train/labels", "a.png", "c.png", "e.tif")
