@@ -150,6 +150,12 @@ def is_made(folder: Path, plan: CoarsePlan) -> bool:
         record = None
     if record == _record(plan):
         return True
+    if record is None:
+        msg = (
+            f"{folder} is not empty and holds no finished masks; name another folder, "
+            "or remove it if a run that was killed has left it."
+        )
+        raise InputError(msg)
     msg = (
         f"{folder} is not empty, and not made with these settings; name another folder "
         "or remove it."

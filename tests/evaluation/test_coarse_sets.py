@@ -126,7 +126,7 @@ def test_a_folder_with_something_else_is_refused_and_left_alone(data, tmp_path):
     with pytest.raises(InputError, match="not made with these settings"):
         list(make_coarse_sets(out, CoarsePlan(str(data), seed=1)))
     assert sorted(out.rglob("*")) == before
-    with pytest.raises(InputError, match="not empty"):
+    with pytest.raises(InputError, match="holds no finished masks"):
         is_made(data, CoarsePlan(str(data)))
 
 
