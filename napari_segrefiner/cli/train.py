@@ -160,6 +160,7 @@ def _show(
         dynamic_ncols=True,
         smoothing=0.02,
         mininterval=0.5 if sys.stderr.isatty() else UNHURRIED,
+        delay=0.01,  # no empty bar in front of the reason why nothing starts
         leave=False,
         disable=write is _be_silent,
     )

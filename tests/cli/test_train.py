@@ -38,7 +38,9 @@ def test_a_training_ends_with_a_model_and_a_second_call_says_so(
     assert main(["train", str(cells), "-o", run, "--resume"]) == 0
     assert "is complete: 2 iterations" in capsys.readouterr().err
     assert main(["train", str(cells), "-o", run]) == 2
-    assert "holds a training already" in capsys.readouterr().err
+    refused = capsys.readouterr().err
+    assert refused.startswith("napari-segrefiner: ")
+    assert "holds a training already" in refused
 
 
 @pytest.mark.parametrize(
