@@ -46,6 +46,7 @@ def texture(mask: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> round(texture(torch.zeros(1, 1, 4, 4)).max().item(), 6)
     0.01
     """
