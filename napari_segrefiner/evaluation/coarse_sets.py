@@ -17,16 +17,15 @@ import logging
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_segrefiner.errors import InputError, OptionError
+from napari_segrefiner.errors import InputError, OptionError, naming
 from napari_segrefiner.evaluation.perturb import (
     KINDS,
     MIXED,
@@ -39,6 +38,9 @@ from napari_segrefiner.io.datasets import ImageSet, Item, Split, find_sets, repo
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels, write_labels
 from napari_segrefiner.io.pairs import read_mask, read_truth
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 #: Real coarse masks beside the labels, by the folder that holds them.
 REAL = {"real": 0, "real2": 1}
@@ -106,14 +108,9 @@ class CoarseSet:
         coarse = read_labels(self.folder / "coarse" / f"{stem}.tif")
         return read_image(image), Coarse(truth, coarse)
 
-    @contextmanager
-    def naming(self, stem: str) -> Iterator[None]:
+    def naming(self, stem: str) -> AbstractContextManager[None]:
         """Errors about an image begin with SET/FILE: the folder may be gone by then."""
-        try:
-            yield
-        except InputError as error:
-            msg = f"{self.name}/{self._image(stem).name}: {error}"
-            raise InputError(msg) from error
+        return naming(f"{self.name}/{self._image(stem).name}")
 
     def _image(self, stem: str) -> Path:
         found = (self.folder / "images").iterdir()
