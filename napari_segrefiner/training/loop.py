@@ -11,6 +11,7 @@ import torch
 from napari_segrefiner.errors import (
     CollapseError,
     DeviceError,
+    InputError,
     OptionError,
     SegRefinerError,
 )
@@ -110,6 +111,7 @@ def train(
     """
     with assembled(device_of(RunFolder(folder), options)) as team:
         run = RunFolder(folder, writes=team.is_first)
+        is_new = not run.is_used
         config, network = start(run, data, options, resume=resume, team=team)
         counters = run.read_counters() if run.has_state else Counters()
         if resume and options.iterations is not None:
@@ -122,7 +124,12 @@ def train(
         training = _Training(run, config, data, network, counters, team, should_stop)
         try:
             with alone_in(run):
-                yield from training.events()
+                try:
+                    yield from training.events()
+                except (InputError, OptionError):
+                    if is_new and not run.has_state:  # such as data that do not fit
+                        run.forget()
+                    raise
         except torch.OutOfMemoryError as error:
             message = (
                 "The device is out of memory; choose a smaller --at-once, which "

@@ -22,6 +22,7 @@ from napari_segrefiner.errors import InputError, ModelError
 from napari_segrefiner.models.card import ModelCard, as_tuples
 from napari_segrefiner.network_config import NetworkConfig
 from napari_segrefiner.train_options import TrainOptions
+from napari_segrefiner.training.run_lock import LOCK
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -122,6 +123,15 @@ class RunFolder:
             part.replace(self.path / CONFIG)
         except OSError as error:
             raise self.unwritable(error) from error
+
+    def forget(self) -> None:
+        """Leave no trace of a run that could not start: the next one may be right."""
+        if not self.writes:
+            return
+        with suppress(OSError):  # what else is in the folder stays
+            (self.path / CONFIG).unlink(missing_ok=True)
+            (self.path / LOCK).unlink(missing_ok=True)
+            self.path.rmdir()
 
     def read_config(self) -> RunConfig:
         """What the run was started with.

@@ -69,6 +69,22 @@ def test_what_cannot_be_is_one_line(
     assert said.count("\n") == 1
 
 
+def test_a_start_that_is_refused_leaves_no_run_behind(
+    cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    words = ["-o", str(run), "--init", "none"]
+    assert main(["train", str(tmp_path / "wrong"), *words]) == 2
+    assert not run.exists()
+    run.mkdir()
+    (run / "notes.txt").write_text("mine")
+    assert main(["train", str(tmp_path / "wrong"), *words]) == 2
+    assert [path.name for path in run.iterdir()] == ["notes.txt"]
+    capsys.readouterr()
+    assert main(["train", str(cells), *words, "--exclude", "mice"]) == 2
+    assert "holds a training" not in capsys.readouterr().err
+
+
 def test_bad_pairs_are_listed_once_before_the_training_starts(
     cells: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
