@@ -82,11 +82,43 @@ def _checked(path: Path, *, overwrite: bool) -> Path:
 
 
 @contextlib.contextmanager
-def write_whole(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
+def whole_file(path: Path, *, is_only_writer: bool = False) -> Iterator[Path]:
     """Give a file beside `path` to write to, and rename it when all went well.
 
     Whatever ends the block early, an interrupt included, leaves `path` as it was and
-    removes the file beside it.
+    removes the file beside it. A file at `path` is replaced, and what the disk refuses
+    stays an OSError: for files that users name there is :func:`write_whole`.
+
+    Parameters
+    ----------
+    path : Path
+        The file that is to appear.
+    is_only_writer : bool
+        No other process writes it. The file beside it then always has the same name, so
+        that the next one takes the place of what a killed process left.
+
+    Yields
+    ------
+    Path
+        A name in the same folder, so that renaming never copies.
+    """
+    if is_only_writer:
+        part = path.with_name(path.name + ".part")
+    else:
+        # Not the whole name, which may be as long as names can be.
+        part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        part.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error says what is wrong
+            part.unlink()
+        raise
+
+
+@contextlib.contextmanager
+def write_whole(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
+    """Write as :func:`whole_file` does, to where a user wants it.
 
     Parameters
     ----------
@@ -98,7 +130,7 @@ def write_whole(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     Yields
     ------
     Path
-        A fresh name in the same folder, so that renaming never copies.
+        The file beside it, to write to.
 
     Raises
     ------
@@ -108,18 +140,14 @@ def write_whole(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
         If writing fails, such as on a full disk.
     """
     path = check_destination(path, overwrite=overwrite)
-    # Not the whole name, which may be as long as names can be.
-    part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
     try:
-        yield part
-        check_destination(path, overwrite=overwrite)
-        part.replace(path)
+        with whole_file(path) as part:
+            yield part
+            check_destination(path, overwrite=overwrite)
     except OSError as error:
         reason = error.strerror or error
         msg = f"{path} cannot be written ({reason}); make room or write elsewhere."
         raise SegRefinerError(msg) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_text(path: Path | str, text: str, *, overwrite: bool = False) -> None:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from napari_segrefiner.errors import ModelError
+from napari_segrefiner.io.atomic import whole_file
 from napari_segrefiner.models.files import (
     check_sha256,
     file_sha256,
@@ -77,7 +78,12 @@ def read_model(path: Path) -> Model:
 
 
 def save_model(
-    path: Path, weights: Mapping[str, Tensor], card: ModelCard, *, half: bool = True
+    path: Path,
+    weights: Mapping[str, Tensor],
+    card: ModelCard,
+    *,
+    half: bool = True,
+    is_only_writer: bool = False,
 ) -> str:
     """Write a model whole or not at all; returns the file's sha256.
 
@@ -91,18 +97,16 @@ def save_model(
         Goes into the file's metadata.
     half : bool
         Store float16: half the size, rounded at the fourth digit.
+    is_only_writer : bool
+        As of :func:`napari_segrefiner.io.atomic.whole_file`.
     """
     dtype = torch.float16 if half else torch.float32
     tensors = {
         name: tensor.detach().to("cpu", dtype).contiguous()
         for name, tensor in weights.items()
     }
-    part = path.with_name(path.name + ".part")
-    try:
+    with whole_file(path, is_only_writer=is_only_writer) as part:
         save_file(tensors, part, metadata={"card": card.to_json()})
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return file_sha256(path)
 
 

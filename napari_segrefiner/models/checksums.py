@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_segrefiner.errors import DownloadError
+from napari_segrefiner.io.atomic import whole_file
 
 if TYPE_CHECKING:
     from napari_segrefiner.models.published import Published
@@ -58,9 +59,8 @@ class Checksums:
             return ""
         recorded[model.file] = sha256
         lines = [f"{value}  {file}\n" for file, value in sorted(recorded.items())]
-        part = self.path.with_name(RECORD + ".part")
-        part.write_text("".join(lines), encoding="utf-8")
-        part.replace(self.path)
+        with whole_file(self.path) as part:
+            part.write_text("".join(lines), encoding="utf-8")
         return (
             f"The authors state no checksum of {model.file}. Its SHA-256 {sha256} was "
             f"recorded in {self.path} and is checked from now on."

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.errors import InputError, ModelError, SegRefinerError
+from napari_segrefiner.io.atomic import whole_file
 from napari_segrefiner.models.card import Defaults, Grids, ModelCard
 from napari_segrefiner.models.files import SUFFIX
 
@@ -66,17 +67,15 @@ def export_model(
             message = f"{path} exists already; choose another name, or overwrite it."
             raise InputError(message)
     card = with_facts(model.card, facts)
-    part = beside.with_name(beside.name + ".part")
     try:
-        sha256 = save_model(output, model.network.state_dict(), card)
-        card = dataclasses.replace(card, sha256=sha256)
-        part.write_text(card.to_json() + "\n", encoding="utf-8")
-        part.replace(beside)
+        # Both or none: weights beside a card of others cannot be read.
+        with whole_file(output) as part, whole_file(beside) as card_part:
+            sha256 = save_model(part, model.network.state_dict(), card)
+            card = dataclasses.replace(card, sha256=sha256)
+            card_part.write_text(card.to_json() + "\n", encoding="utf-8")
     except (OSError, SafetensorError) as error:
         message = f"{output} cannot be written ({error}); make room or write elsewhere."
         raise SegRefinerError(message) from error
-    finally:
-        part.unlink(missing_ok=True)
     return card
 
 

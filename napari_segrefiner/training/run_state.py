@@ -11,7 +11,7 @@ import csv
 import dataclasses
 import json
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from napari_segrefiner.errors import InputError, ModelError
+from napari_segrefiner.io.atomic import whole_file
 from napari_segrefiner.models.card import ModelCard, as_tuples
 from napari_segrefiner.network_config import NetworkConfig
 from napari_segrefiner.train_options import TrainOptions
@@ -118,9 +119,8 @@ class RunFolder:
         text = json.dumps(dataclasses.asdict(config), indent=1)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            part = self.path / (CONFIG + ".part")
-            part.write_text(text + "\n", encoding="utf-8")
-            part.replace(self.path / CONFIG)
+            with self._whole(CONFIG) as part:
+                part.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise self.unwritable(error) from error
 
@@ -189,13 +189,10 @@ class RunFolder:
             "scaler": learner.scaler.state_dict(),
         }
         metadata = {"counters": json.dumps(entries)}
-        part = self.path / (STATE + ".part")
         try:
-            save_file(plain, part, metadata=metadata)
-            part.replace(self.path / STATE)
+            with self._whole(STATE) as part:
+                save_file(plain, part, metadata=metadata)
         except (OSError, SafetensorError) as error:
-            with suppress(OSError):
-                part.unlink()
             raise self.unwritable(error) from error
 
     def read_counters(self) -> Counters:
@@ -261,7 +258,8 @@ class RunFolder:
 
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_model(path, learner.mean_network.state_dict(), card, half=half)
+            weights = learner.mean_network.state_dict()
+            save_model(path, weights, card, half=half, is_only_writer=True)
         except (OSError, SafetensorError) as error:
             raise self.unwritable(error) from error
 
@@ -315,12 +313,17 @@ class RunFolder:
     def _rewrite(
         self, name: str, rows: list[dict[str, Any]], columns: list[str]
     ) -> None:
-        part = self.path / (name + ".part")
-        with part.open("w", newline="", encoding="utf-8") as file:
+        with (
+            self._whole(name) as part,
+            part.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, columns, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
-        part.replace(self.path / name)
+
+    def _whole(self, name: str) -> AbstractContextManager[Path]:
+        """A file to write to; one process at a time trains in the folder."""
+        return whole_file(self.path / name, is_only_writer=True)
 
     def _counters(self) -> tuple[Counters, int, dict[str, Any]]:
         """The counters, the optimiser's steps and the state of float16's scale."""

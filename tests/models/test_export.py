@@ -78,6 +78,23 @@ def test_an_export_that_fails_is_a_sentence_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_weights_stay_as_they_were_if_their_card_cannot_be_written(tmp_path, model):
+    path = tmp_path / "mine.safetensors"
+    path.write_text("precious")
+    (tmp_path / "mine.json").mkdir()
+    with pytest.raises(SegRefinerError, match="cannot be written"):
+        export_model(model, path, {}, overwrite=True)
+    assert path.read_text() == "precious"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_name_as_long_as_the_system_takes_is_exported(tmp_path, model):
+    path = tmp_path / ("a" * 243 + ".safetensors")
+    export_model(model, path, {})
+    assert read_model(path).card.name == "a"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 @pytest.mark.parametrize("facts", [{"colour": 1}, {"defaults": {"speed": 1}}])
 def test_facts_that_a_card_does_not_know_are_refused(tmp_path, model, facts):
     with pytest.raises(ModelError, match="do not fit"):

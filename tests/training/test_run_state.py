@@ -11,10 +11,12 @@ import torch
 from napari_segrefiner.core.denoiser import Arithmetic
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.models.card import Grids, ModelCard
+from napari_segrefiner.models.checkpoint import read_model
 from napari_segrefiner.network import DenoisingUNet
 from napari_segrefiner.train_options import TrainOptions
 from napari_segrefiner.training.batches import Draws, TrainingBatches
 from napari_segrefiner.training.run_state import (
+    BEST,
     LOG,
     STATE,
     Counters,
@@ -70,6 +72,26 @@ def test_a_save_that_was_cut_off_leaves_the_last_checkpoint(tmp_path: Path) -> N
     run.save(make_learner(), Counters(iteration=8))
     assert run.read_counters().iteration == 8
     assert sorted(p.name for p in tmp_path.iterdir()) == [STATE]
+
+
+def test_a_model_that_was_cut_off_leaves_the_last_one(tmp_path: Path) -> None:
+    run, learner = RunFolder(tmp_path), make_learner()
+    card = ModelCard("cells", "", "", CONFIG)
+    run.save_best(learner, card)
+    (tmp_path / (BEST + ".part")).write_bytes(b"half of it")
+    assert read_model(run.best).card == card
+    run.save_best(learner, card)
+    assert [p.name for p in tmp_path.iterdir()] == [BEST]
+
+
+def test_a_configuration_that_cannot_be_placed_leaves_nothing_else(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "config.json").mkdir()
+    config = RunConfig("data", TrainOptions(), ModelCard("", "", "", CONFIG))
+    with pytest.raises(InputError, match="cannot be written"):
+        RunFolder(tmp_path).write_config(config)
+    assert [p.name for p in tmp_path.iterdir()] == ["config.json"]
 
 
 def test_log_rows_beyond_the_checkpoint_are_dropped(tmp_path: Path) -> None:
