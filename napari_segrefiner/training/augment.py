@@ -9,11 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from scipy import ndimage
 
 from napari_segrefiner.training.fields import blur, ramp, random_field
 
 #: (3, S, S) in [0, 1], channels first.
 Colour = npt.NDArray[np.float32]
+
+#: Sides of random filters, px; 1 mixes the colours alone.
+FILTER_SIDES = (1, 3, 5, 7)
 
 #: A change is dropped if less than this share of the contrast is left: saturated
 #: pictures show nothing to learn from.
@@ -22,10 +26,11 @@ KEPT_SPREAD = 0.3
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """Probability of every change (RECIPE 4)."""
+    """Probability of every change (RECIPE 4); filters are new."""
 
     grey: float = 0.35
     permutation: float = 0.35
+    random_filter: float = 0.20
     inversion: float = 0.30
     gamma: float = 0.40
     gain: float = 0.40
@@ -49,6 +54,7 @@ def augment(
     chances: tuple[
         tuple[float, Callable[[np.random.Generator, Colour], Colour]], ...
     ] = (
+        (options.random_filter, filter_at_random),
         (options.gamma, change_gamma),
         (options.gain, change_gain),
         (options.inversion, invert),
@@ -80,6 +86,50 @@ def to_grey(rng: np.random.Generator, image: Colour) -> Colour:
     weights = rng.dirichlet((1.0, 1.0, 1.0)).astype(np.float32)
     grey = np.tensordot(weights, image, axes=1)
     return np.repeat(grey[None], 3, axis=0)
+
+
+def filter_at_random(rng: np.random.Generator, image: Colour) -> Colour:
+    """The picture as a random small filter shows it, mixed with the picture itself.
+
+    Textures and edges of no known kind, which keep the network from relying on those
+    of the training pictures (random convolutions: Xu et al., ICLR 2021). The filter is
+    even, so that edges stay where they are, or odd, so that they show as relief.
+    """
+    is_grey = np.array_equal(image[0], image[1])
+    source = image[:1] if is_grey else image
+    kernels = _random_kernels(rng, len(source))
+    filtered = np.stack(
+        [
+            sum(
+                ndimage.convolve(channel, kernel, mode="nearest")
+                for channel, kernel in zip(source, row, strict=True)
+                if kernel.any()
+            )
+            for row in kernels
+        ]
+    )
+    # The mean of every channel stays, and so does the contrast of the whole.
+    filtered -= filtered.mean(axis=(1, 2), keepdims=True)
+    filtered *= image.std() / (filtered.std() + np.float32(1e-6))
+    filtered += source.mean(axis=(1, 2), keepdims=True)
+    share = np.float32(rng.uniform(0.2, 1.0))
+    result: Colour = image + share * (filtered - image)
+    return result
+
+
+def _random_kernels(
+    rng: np.random.Generator, n_channels: int
+) -> npt.NDArray[np.float32]:
+    """(to, from, side, side) kernels, all even or all odd; half keep channels apart."""
+    side = int(rng.choice(FILTER_SIDES))
+    shape = (n_channels, n_channels, side, side)
+    kernels = rng.standard_normal(shape).astype(np.float32)
+    if side > 1:
+        turned = kernels[..., ::-1, ::-1]
+        kernels = kernels - turned if rng.random() < 0.25 else kernels + turned
+        if rng.random() < 0.5:
+            kernels = kernels * np.eye(n_channels, dtype=np.float32)[:, :, None, None]
+    return kernels
 
 
 def invert(rng: np.random.Generator, image: Colour) -> Colour:

@@ -49,7 +49,9 @@ def test_without_changes_the_image_is_the_same(image: npt.NDArray[np.float32]) -
     assert np.array_equal(augment(np.random.default_rng(0), image, _only()), image)
 
 
-@pytest.mark.parametrize("name", ["gamma", "gain", "inversion", "noise", "blur"])
+@pytest.mark.parametrize(
+    "name", ["gamma", "gain", "inversion", "noise", "blur", "random_filter"]
+)
 def test_grey_stays_grey(name: str, image: npt.NDArray[np.float32]) -> None:
     for i in range(5):
         rng = np.random.default_rng(i)
@@ -67,6 +69,40 @@ def test_an_inversion_twice_is_nothing(image: npt.NDArray[np.float32]) -> None:
     rng = np.random.default_rng(0)
     twice = aug.invert(rng, aug.invert(rng, image))
     assert np.abs(twice - image).max() < 1e-6
+
+
+def _bar() -> npt.NDArray[np.float32]:
+    """A bright bar, 12 px wide, in the middle of 64 columns."""
+    image = np.full((3, 64, 64), 0.3, np.float32)
+    image[:, :, 26:38] = 0.7
+    return image
+
+
+def test_random_filters_show_a_symmetric_thing_symmetrically() -> None:
+    image, n_odd = _bar(), 0
+    for i in range(60):
+        shown = aug.filter_at_random(np.random.default_rng(i), image) - image
+        shown -= shown.mean(axis=(1, 2), keepdims=True)
+        turned = shown[:, ::-1, ::-1]
+        # Even filters keep every edge's place; relief is the opposite on either side.
+        # Both are mixed with the picture, which is symmetric itself.
+        odd = np.abs(shown - turned).max()
+        n_odd += odd > 0.01
+        if odd > 0.01:
+            mixed = (shown + turned) / 2
+            inner = mixed[0, 32, 20:44]
+            assert np.corrcoef(inner, image[0, 32, 20:44])[0, 1] == pytest.approx(-1)
+    assert 3 <= n_odd <= 25
+
+
+def test_random_filters_keep_the_mean_and_at_most_the_contrast() -> None:
+    rng = np.random.default_rng(5)
+    image = rng.random((3, 32, 32), dtype=np.float32)
+    for i in range(20):
+        shown = aug.filter_at_random(np.random.default_rng(i), image)
+        assert np.allclose(shown.mean(axis=(1, 2)), image.mean(axis=(1, 2)), atol=1e-4)
+        assert shown.std() < 1.01 * image.std()
+        assert np.abs(shown - image).max() > 0.01
 
 
 def test_a_change_that_would_leave_no_contrast_is_dropped(
