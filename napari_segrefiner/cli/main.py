@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import io
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
@@ -20,13 +23,14 @@ from napari_segrefiner.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
 
 PROGRAM = "napari-segrefiner"
 
 #: Exit codes: the command could not be understood or its input not be used; it was
-#: understood and failed; Ctrl-C.
-USAGE, FAILED, INTERRUPTED = 2, 1, 130
+#: understood and failed; Ctrl-C; SIGTERM.
+USAGE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 #: Command, which is also its module's name, and its help; a new command gets its line
 #: here. A module is imported only when its command runs.
@@ -60,6 +64,10 @@ class UsageError(Exception):
     """Arguments that the parser refuses."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which a system or a scheduler asks a process to end."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that complains in one line, without the usage text."""
 
@@ -88,9 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print_any_name()
     try:
         try:
-            return _run(given)
+            with _cleared_up():
+                return _run(given)
         finally:
             _flush()
+    except Terminated:
+        return _fail("Stopped.", TERMINATED)
     except KeyboardInterrupt:
         return _fail("Stopped.", INTERRUPTED)
     except BrokenPipeError:  # whoever read the output has left, as `head` does
@@ -105,6 +116,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
         return _fail(f"{kind}{error} (--debug shows where)", FAILED)
+
+
+@contextlib.contextmanager
+def _cleared_up() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does; otherwise temporary files would stay.
+
+    What the caller of :func:`main` does at that signal goes on to hold.
+    """
+    is_ours = (
+        threading.current_thread() is threading.main_thread()  # others may not set it
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if not is_ours:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
 
 
 def _print_any_name() -> None:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 SHOWN = 50
 #: Seconds between two lines of progress where there is no terminal.
 UNHURRIED = 30.0
-INTERRUPTED = 130
+#: Exit code of what a signal has ended, less the signal's number; that of Ctrl-C.
+BY_SIGNAL, INTERRUPTED = 128, 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,13 +84,16 @@ def run_training(
 ) -> int:
     """Train with a progress bar; Ctrl-C stops after a checkpoint, twice at once.
 
+    So does SIGTERM.
+
     With `as_lines` events are written for another program instead, which can stop the
     training through the standard input.
 
     Returns
     -------
     int
-        Exit code: 0 if the training is complete, 130 if it was stopped.
+        Exit code: 0 if the training is complete, 143 if SIGTERM stopped it, 130 if
+        anything else did.
     """
     from napari_segrefiner.cli.train_lines import leave_a_core, tell, when_input_ends
     from napari_segrefiner.training.loop import train  # brings torch
@@ -106,8 +110,11 @@ def run_training(
         if as_lines:
             when_input_ends(stop.ask)
             leave_a_core()
-            return 0 if tell(events) else INTERRUPTED
-        return _show(events, folder, write=_write if is_first else _be_silent)
+            is_complete = tell(events)
+        else:
+            write = _write if is_first else _be_silent
+            is_complete = _show(events, folder, write=write)
+        return 0 if is_complete else stop.code
     finally:
         events.close()
         for number, handler in previous.items():
@@ -115,12 +122,17 @@ def run_training(
 
 
 class _StopRequest:
-    """Handler of Ctrl-C that lets the current iteration come to its end."""
+    """Handler of signals that lets the current iteration come to its end.
+
+    ``code`` is the exit code of a training that stops then.
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self.code = INTERRUPTED
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
+        self.code = BY_SIGNAL + signum
         self.ask()
         if self.count > 1:
             raise KeyboardInterrupt
@@ -144,7 +156,8 @@ def _be_silent(bar: tqdm, text: str) -> None:
 
 def _show(
     events: Iterator[Event], folder: Path, write: Callable[[tqdm, str], None]
-) -> int:
+) -> bool:
+    """Show the events; whether the training is complete."""
     from tqdm import tqdm
 
     from napari_segrefiner.training.events import (
@@ -179,10 +192,10 @@ def _show(
             elif isinstance(event, Stopped):
                 text = f"Stopped at iteration {event.iteration}; it goes on with: "
                 write(bar, f"{text}napari-segrefiner train ... -o {folder} --resume")
-                return INTERRUPTED
+                return False
             elif isinstance(event, TrainDone):
                 write(bar, _end_text(event, folder, is_running=is_running))
-    return 0
+    return True
 
 
 def _advance(bar: tqdm, event: Progress) -> None:
