@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from napari_segrefiner.core.events import (
     StepDone,
     WindowsPlanned,
 )
-from napari_segrefiner.errors import InputError, SegRefinerError
+from napari_segrefiner.errors import InputError, SegRefinerError, naming
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin.edits import Edit, object_edit, plane_edit
@@ -168,13 +168,8 @@ def refine_planes(
 
 def _naming(place: str, events: Iterator[Event]) -> Generator[Event, None, None]:
     """Pass events on; what is wrong with a plane of a stack is told with its place."""
-    try:
+    with naming(f"Plane {place}") if place else nullcontext():
         yield from events
-    except InputError as error:
-        if not place:
-            raise
-        message = f"Plane {place}: {error}"
-        raise InputError(message) from error
 
 
 class _Closable:
