@@ -29,7 +29,7 @@ from napari_segrefiner.plugin.compare import (
 from napari_segrefiner.plugin.compare_form import CompareForm
 from napari_segrefiner.plugin.compare_scores import Rows, gain_layer, write_scores
 from napari_segrefiner.plugin.compare_table import ScoreTable
-from napari_segrefiner.plugin.layers import KEY, insert_above, is_listed, unwrap
+from napari_segrefiner.plugin.layers import entry, insert_above, is_listed, unwrap
 from napari_segrefiner.plugin.view import Tone
 from napari_segrefiner.plugin.widgets import (
     Docked,
@@ -225,11 +225,11 @@ class CompareDock(Docked):
     def _show_gain(self, layer: Labels, data: Any, rows: Rows) -> None:
         """Put the gains of a layer on top, in place of older ones of it."""
         layers = self._viewer.layers
-        gains = [one for one in layers if "gain_of" in one.metadata.get(KEY, {})]
+        gains = [one for one in layers if "gain_of" in entry(one)]
         for one in gains:
             # One picture of gains at a time: they would hide each other.
             one.visible = False
-            if one.metadata[KEY]["gain_of"] == layer.name:
+            if entry(one)["gain_of"] == layer.name:
                 layers.remove(one)
         insert_above(self._viewer, gain_layer(layer, data, rows), layers[-1])
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_segrefiner.plugin.layer_record import put_rows, read_rows
 from napari_segrefiner.plugin.layers import KEY, geometry
-from napari_segrefiner.plugin.results import put_rows, read_rows
 
 if TYPE_CHECKING:
     from napari_segrefiner.evaluation.scores import ImageScores

@@ -72,7 +72,9 @@ class Controller:
         self._writer = RunWriter(viewer, self.results, self.review, self.marks)
         self.loader = Loader(view, engine, runner, lambda: self.is_running)
         self.teacher = Teacher(view, engine, runner, self.marks, self._on_taught)
+        self._link_results()
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.events.inserted.connect(self._on_inserted)
 
     # ---- what the buttons and keys do
 
@@ -234,6 +236,7 @@ class Controller:
             if run.stroke is not None:
                 run.stroke.close()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.loader.close()
         self.teacher.close()
         self.review.close()
@@ -354,6 +357,19 @@ class Controller:
         self._begin(
             choices, lambda: plan_others(self._viewer, self.marks, choices, layer)
         )
+
+    def _link_results(self) -> None:
+        """Find the sources of results of an earlier dock, and take up their marks."""
+        for result, source in self.results.link():
+            self.marks.adopt(result, source)
+
+    def _on_inserted(self, event: Any) -> None:
+        """A layer has come: an earlier result perhaps, or the source of one."""
+        if self._is_closed:
+            return
+        self._link_results()
+        self._view.show_review(self.review.has_results)
+        self._count_soon()
 
     def _on_removed(self, event: Any) -> None:
         """A layer was deleted."""

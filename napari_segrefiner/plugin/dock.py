@@ -86,7 +86,8 @@ class SegRefinerDock(Docked):
         self.rest_timer.setSingleShot(True)
         self.rest_timer.timeout.connect(self.controller.rest)
         self.show_job(None)
-        self.show_review(False)
+        self.show_review(self.controller.review.has_results)
+        self.count_soon()
         self._enter()
         # Without self in it: a bound method of a deleted widget is never called. The
         # signal tells when Qt deletes the widget, as with its window; when Python does

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
 
-from napari_segrefiner.plugin.layers import KEY, is_labels, unwrap
+from napari_segrefiner.plugin.layers import entry, is_labels, unwrap
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -70,7 +70,7 @@ class LayerList(QListWidget):
         self._layers = [weakref.ref(layer) for layer in layers]
         for layer in layers:
             is_new = layer not in self._seen
-            is_ours = is_new and "source" in layer.metadata.get(KEY, {})
+            is_ours = is_new and "source" in entry(layer)
             item = QListWidgetItem(layer.name)
             item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(

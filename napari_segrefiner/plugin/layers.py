@@ -26,9 +26,15 @@ def unwrap(layer: Any) -> Any:
     return getattr(layer, "__wrapped__", layer)
 
 
+def entry(layer: Layer) -> dict[str, Any]:
+    """What this plugin has put into the layer's metadata; empty if it is not ours."""
+    found = layer.metadata.get(KEY)
+    return found if isinstance(found, dict) else {}
+
+
 def is_preview(layer: Layer) -> bool:
     """Whether the layer only shows a run at work."""
-    return bool(layer.metadata.get(KEY, {}).get("is_preview", False))
+    return bool(entry(layer).get("is_preview", False))
 
 
 def is_image(layer: Layer) -> bool:
@@ -53,6 +59,19 @@ def sounds_true(layer: Layer) -> bool:
 def is_listed(viewer: ViewerModel, layer: Layer | None) -> bool:
     """Whether the layer still belongs to the viewer."""
     return layer is not None and layer in viewer.layers
+
+
+def id_of(layer: Layer) -> str:
+    """What tells the layer from all others as long as napari runs, renamed or not."""
+    return str(layer.unique_id)
+
+
+def find_layer(viewer: ViewerModel, layer_id: str, name: str) -> Any:
+    """The listed layer with this id, else the one with this name, else None."""
+    layers = [unwrap(layer) for layer in viewer.layers]
+    same = [layer for layer in layers if id_of(layer) == layer_id]
+    named = [layer for layer in layers if layer.name == name]
+    return next(iter(same + named), None)
 
 
 def check_labels(layer: Labels) -> None:

@@ -13,10 +13,15 @@ import numpy.typing as npt
 
 from napari_segrefiner.plugin.edits import Edit
 from napari_segrefiner.plugin.images import fits, image_reader
-from napari_segrefiner.plugin.layers import is_listed
+from napari_segrefiner.plugin.layer_record import (
+    Origin,
+    read_rows,
+    read_runs,
+    write_marks,
+)
+from napari_segrefiner.plugin.layers import find_layer, is_image, is_listed
 from napari_segrefiner.plugin.ledger import Ledger
 from napari_segrefiner.plugin.planes import Plane, array_shape
-from napari_segrefiner.plugin.results import write_marks
 from napari_segrefiner.plugin.sheet import Change, Sheet, Standing
 from napari_segrefiner.training.correction_data import Correction
 
@@ -101,6 +106,30 @@ class Marks:
         ]
         self._ledger.note(layer, edits, old, new)
         self._forget(layer)
+
+    def adopt(self, layer: Labels, source: Labels) -> None:
+        """Take up a result of an earlier dock again: its marks, and what is coarse.
+
+        An object that was edited counts as painted as a whole, for what the plugin had
+        made of it is forgotten; what was painted without a dock counts as made.
+        """
+        if layer in self._sheets:
+            return
+        marks = {
+            label: row.get("mark") for label, row in (read_rows(layer) or {}).items()
+        }
+        accepted = {label for label, mark in marks.items() if mark == ACCEPTED}
+        edited = [label for label, mark in marks.items() if mark == EDITED]
+        sheets = {}
+        for plane, origin in read_runs(layer).items():
+            made = np.array(layer.data[plane.index])
+            coarse = np.array(source.data[plane.index], made.dtype)
+            there = set(np.unique(made).tolist())
+            made[np.isin(made, edited)] = 0
+            image = partial(self._image, origin)
+            sheets[plane] = Sheet(image, origin.channel, coarse, made, accepted & there)
+        if sheets:
+            self._keep(layer, sheets)
 
     def toggle(self, layer: Labels, plane: Plane, label: int) -> bool | None:
         """Accept an object, or take that back; None if it is not in a refined plane."""
@@ -208,13 +237,22 @@ class Marks:
             known.add_coarse(part.coarse)
             known.image, known.channel = weakref.ref(image), channel
             return known
+        new = Sheet(weakref.ref(image), channel, part.coarse.copy(), part.coarse.copy())
+        self._keep(layer, {part.plane: new})
+        return new
+
+    def _keep(self, layer: Labels, sheets: dict[Plane, Sheet]) -> None:
+        """Know these sheets of the layer, beside those that there are."""
         if layer not in self._sheets:
             self._sheets[layer] = {}
             for event in _events(layer):
                 event.connect(self._on_event)
-        new = Sheet(weakref.ref(image), channel, part.coarse.copy(), part.coarse.copy())
-        self._sheets[layer][part.plane] = new
-        return new
+        self._sheets[layer].update(sheets)
+
+    def _image(self, origin: Origin) -> Image | None:
+        """The listed image that a run has looked at."""
+        found = find_layer(self._viewer, origin.image_id, origin.image)
+        return found if found is not None and is_image(found) else None
 
     def _on_event(self, event: Any) -> None:
         self._stale.add(event.source)

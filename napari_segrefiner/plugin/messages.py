@@ -22,7 +22,6 @@ NO_RESULT = "There is nothing to look at yet; refine some labels first."
 ALL_SEEN = "All objects were looked at; N begins anew."
 NO_RESTORE = "Point at an object of a refined layer, then press Shift+R."
 SAME = "That object is as coarse as it was."
-SOURCE_GONE = "The coarse labels of this layer are gone; use Ctrl+Z instead."
 IN_PLACE = "The coarse labels were in this layer itself; Ctrl+Z shows them again."
 RESHAPED = "The labels changed their shape during the run; nothing was written."
 PAINTING = "Done; it is written as soon as the stroke ends."
@@ -37,6 +36,20 @@ NO_ACCEPT = (
 NO_OTHERS = (
     "There are no other objects: all are accepted or edited, or none is refined."
 )
+
+
+def source_gone(result: str, source: str) -> str:
+    """The sentence where the coarse labels of a result are needed.
+
+    Examples
+    --------
+    >>> source_gone("cells refined", "cells").partition(";")[0]
+    "'cells refined' was made from 'cells', which is not open in its shape"
+    """
+    return (
+        f"'{result}' was made from '{source}', which is not open in its shape; open "
+        "it again, or use Ctrl+Z."
+    )
 
 
 def busy(job: Job | None) -> str:
@@ -65,6 +78,20 @@ def apart(labels: str, image: str) -> str:
     return (
         f"; '{labels}' does not lie on '{image}' in the window, but pixel on pixel was "
         "taken as belonging together"
+    )
+
+
+def many_parts(label: int, n_parts: int) -> str:
+    """What is said beside the outcome if the only label may be a mask of many objects.
+
+    Examples
+    --------
+    >>> many_parts(1, 1200)
+    '; label 1 has 1,200 parts: if they are bodies, set Labels are: classes (Advanced)'
+    """
+    return (
+        f"; label {label} has {n_parts:,} parts: if they are bodies, set Labels are: "
+        "classes (Advanced)"
     )
 
 

@@ -104,6 +104,10 @@ class RefineForm(QWidget):
 
         self.image_box = ImageBox(viewer, "no image yet")
         self.labels_box = LayerBox(viewer, is_labels, "no labels yet", follows)
+        first = self.labels_box.layer
+        if first is not None:
+            # The result of an earlier dock: as after its run, its source is chosen.
+            self.labels_box.choose(results.source_of(first))
         self.channel_box = ChannelBox(viewer)
         self.planes_box = PlanesBox(viewer)
         self.image_box.set_tip("The image that the network looks at.")

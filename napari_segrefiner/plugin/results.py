@@ -1,4 +1,4 @@
-"""Result layers: made beside their source, told apart by their record and features."""
+"""Result layers: made beside their source, and found again by what they carry."""
 
 from __future__ import annotations
 
@@ -6,23 +6,32 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from napari.layers import Labels
 
 from napari_segrefiner.plugin.edits import Edit, write_directly
-from napari_segrefiner.plugin.findings import Finding
-from napari_segrefiner.plugin.layers import KEY, copy_of, insert_above, is_listed
+from napari_segrefiner.plugin.layer_record import read_runs
+from napari_segrefiner.plugin.layers import (
+    KEY,
+    copy_of,
+    entry,
+    find_layer,
+    id_of,
+    insert_above,
+    is_labels,
+    is_listed,
+    unwrap,
+)
 from napari_segrefiner.plugin.planes import Plane, array_shape, count_planes
-from napari_segrefiner.plugin.worker import PlaneDone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from napari.components import ViewerModel
 
-Row = dict[str, Any]
-
-COLUMNS = ("index", "change", "uncertainty", "status")
+#: A layer found by its name alone is the source of a result if they agree on this share
+#: of the labelled pixels of the one that has fewer: other labels of that name, as of
+#: the next picture, do not.
+LEAST_AGREEMENT = 0.5
 
 
 class Results:
@@ -41,26 +50,60 @@ class Results:
         source = known() if known is not None else None
         return source if is_listed(self._viewer, source) else None
 
-    def is_result(self, layer: Labels) -> bool:
-        """Whether the layer was made here."""
-        return layer in self._sources
+    def is_result(self, layer: Any) -> bool:
+        """Whether the layer was made by this plugin, now or earlier."""
+        return is_labels(layer) and "source" in entry(layer)
+
+    def layers(self) -> list[Labels]:
+        """The listed results, the topmost last."""
+        return [x for x in map(unwrap, self._viewer.layers) if self.is_result(x)]
+
+    def link(self) -> list[tuple[Labels, Labels]]:
+        """Find the sources of results that have none yet: pairs of result and source.
+
+        These are results of an earlier dock, or from a file, and those whose source
+        was deleted and opened again.
+        """
+        found = []
+        for result in self.layers():
+            source = self._search(result) if self.source_of(result) is None else None
+            if source is not None:
+                self._sources[result] = weakref.ref(source)
+                found.append((result, source))
+        return found
+
+    def _search(self, result: Labels) -> Labels | None:
+        """The listed layer that the metadata of `result` names as its source."""
+        name, source_id = (
+            str(entry(result).get(k, "")) for k in ("source", "source_id")
+        )
+        source = find_layer(self._viewer, source_id, name)
+        if (
+            source is None
+            or source is result
+            or not is_labels(source)
+            or source.multiscale
+            or array_shape(source) != array_shape(result)
+        ):
+            return None
+        is_same = id_of(source) == source_id
+        return source if is_same or _agree(source, result, read_runs(result)) else None
 
     def results_of(self, source: Labels) -> list[Labels]:
-        """The listed results of `source` that still have its shape, newest last."""
+        """The listed results of `source` that still have its shape, topmost last."""
         return [
             result
-            for result, known in list(self._sources.items())
-            if known() is source
-            and is_listed(self._viewer, result)
+            for result in self.layers()
+            if self.source_of(result) is source
             and array_shape(result) == array_shape(source)
         ]
 
     def result_of(self, source: Labels) -> Labels | None:
-        """The newest of these, None if there is none."""
+        """The topmost of these, None if there is none."""
         return next(reversed(self.results_of(source)), None)
 
     def result_for(self, source: Labels, planes: Sequence[Plane]) -> Labels | None:
-        """The newest result of `source` if all of `planes` are as coarse there still.
+        """The topmost result of `source` if all of `planes` are as coarse there still.
 
         None for the planes of a whole layer: another run over all of it is another
         result, beside the one that there is.
@@ -86,7 +129,7 @@ class Results:
         data = np.array(source.data)
         written = write_directly(data, edits)
         result = copy_of(source, data, f"{source.name} refined")
-        result.metadata[KEY] = {"source": source.name}
+        result.metadata[KEY] = {"source": source.name, "source_id": id_of(source)}
         below = self.result_of(source) or source
         # Before it is added: adding makes it active, and listeners ask whose it is.
         self._sources[result] = weakref.ref(source)
@@ -94,90 +137,13 @@ class Results:
         return result, written
 
 
-def write_record(
-    layer: Labels, image_name: str, channel: int | None, done: Iterable[PlaneDone]
-) -> None:
-    """Put the record of a run into the layer's metadata: JSON-ready, runs appended.
-
-    ``channel`` is the one that was looked at, None for all of the image.
-    """
-    entry: dict[str, Any] = layer.metadata.setdefault(KEY, {})
-    runs = entry.setdefault("runs", [])
-    for plane_done in done:
-        plane = plane_done.plane
-        runs.append(
-            {
-                "image": image_name,
-                "channel": channel,
-                "axes": list(plane.axes),
-                "position": list(plane.position),
-                "record": plane_done.record,
-            }
-        )
-        entry["record"] = plane_done.record
-
-
-def write_features(
-    layer: Labels, findings: Iterable[Finding], *, has_modes: bool = False
-) -> None:
-    """Set change, uncertainty and status of objects; other rows and columns stay.
-
-    With `has_modes` also how they were refined, and in how many windows.
-
-    A table without the column ``index`` says nothing of single labels: it is the user's
-    and stays as it is.
-    """
-    rows = read_rows(layer)
-    if rows is None:
-        return
-    for item in findings:
-        values = (item.label, item.change, item.uncertainty, item.status)
-        row = rows.setdefault(item.label, {})
-        row.update(zip(COLUMNS, values, strict=True))
-        if has_modes:
-            row.update(mode=item.mode, windows=item.n_windows)
-    _set_rows(layer, rows)
-
-
-def write_marks(layer: Labels, marks: Mapping[int, str]) -> None:
-    """Set the column ``mark`` of objects; the column comes with the first mark."""
-    rows = read_rows(layer)
-    if rows is None or (not marks and not any("mark" in row for row in rows.values())):
-        return
-    old = {label: row.get("mark") for label, row in rows.items()}
-    for label in marks:
-        rows.setdefault(label, {"index": label})
-    for label, row in rows.items():
-        row["mark"] = marks.get(label, "")
-    if old != {label: row["mark"] for label, row in rows.items()}:
-        _set_rows(layer, rows)
-
-
-def read_rows(layer: Labels) -> dict[int, Row] | None:
-    """The rows of the features table by label, None if it is not one of labels."""
-    table = layer.features
-    if len(table.columns) and "index" not in table.columns:
-        return None
-    return {int(row["index"]): row for row in table.to_dict("records")}
-
-
-def put_rows(layer: Labels, rows: Mapping[int, Row | None]) -> None:
-    """Put rows as they once were; None takes a label's row away."""
-    now = read_rows(layer)
-    if now is None:
-        return
-    for label, row in rows.items():
-        if row is None:
-            now.pop(label, None)
-        else:
-            now[label] = row
-    _set_rows(layer, now)
-
-
-def _set_rows(layer: Labels, rows: Mapping[int, Row]) -> None:
-    """The rows as the layer's table, by rising label."""
-    if rows or len(layer.features):
-        layer.features = pd.DataFrame(
-            [rows[label] for label in sorted(rows)],
-            columns=None if rows else layer.features.columns,
-        )
+def _agree(source: Labels, result: Labels, planes: Iterable[Plane]) -> bool:
+    """Whether `result` can have been made from `source`, by the refined planes."""
+    n_same = n_source = n_result = 0
+    for plane in planes:
+        coarse = np.asarray(source.data[plane.index])
+        refined = np.asarray(result.data[plane.index])
+        n_same += int(np.count_nonzero((coarse == refined) & (coarse != 0)))
+        n_source += int(np.count_nonzero(coarse))
+        n_result += int(np.count_nonzero(refined))
+    return n_same > 0 and n_same >= LEAST_AGREEMENT * min(n_source, n_result)

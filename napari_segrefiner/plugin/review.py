@@ -14,17 +14,18 @@ from napari_segrefiner.errors import InputError
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.edits import Edit, restoring_edit, write_undoable
 from napari_segrefiner.plugin.findings import Finding, Queue
-from napari_segrefiner.plugin.layers import is_listed
-from napari_segrefiner.plugin.ledger import Ledger
-from napari_segrefiner.plugin.marks import Marks, Part
-from napari_segrefiner.plugin.planes import displayed_plane
-from napari_segrefiner.plugin.results import (
-    Results,
+from napari_segrefiner.plugin.layer_record import (
     Row,
     put_rows,
+    read_findings,
     read_rows,
     write_features,
 )
+from napari_segrefiner.plugin.layers import entry, is_listed
+from napari_segrefiner.plugin.ledger import Ledger
+from napari_segrefiner.plugin.marks import ACCEPTED, Marks, Part
+from napari_segrefiner.plugin.planes import displayed_plane
+from napari_segrefiner.plugin.results import Results
 from napari_segrefiner.plugin.view import Tone
 from napari_segrefiner.training.correction_data import LEAST_OBJECTS
 
@@ -56,7 +57,8 @@ class Review:
     @property
     def has_results(self) -> bool:
         """Whether a listed layer has findings."""
-        return any(is_listed(self._viewer, layer) for layer in list(self._queues))
+        refined = [*self._results.layers(), *self._queues]
+        return any(is_listed(self._viewer, layer) for layer in refined)
 
     def add(self, layer: Labels, findings: Mapping[int, Finding]) -> None:
         """Take the findings of a run that went into `layer`."""
@@ -69,7 +71,7 @@ class Review:
     def told(self, layer: Labels, labels: Iterable[int]) -> Told:
         """What is told of some objects of `layer` at this moment."""
         rows = read_rows(layer) or {}
-        queue = self._queues.get(layer, Queue())
+        queue = self._queue(layer) or Queue()
         return {
             label: (queue.findings.get(label), copy.copy(rows.get(label)))
             for label in labels
@@ -86,9 +88,10 @@ class Review:
     def go_to_next(self, layer: Labels | None) -> tuple[str, Tone]:
         """Centre the next object that needs a look; returns a sentence."""
         layer = self._reviewed(layer)
-        if layer is None:
+        queue = None if layer is None else self._queue(layer)
+        if layer is None or queue is None or not queue.findings:
             return messages.NO_RESULT, "notice"
-        found = self._queues[layer].next()
+        found = queue.next()
         if found is None:
             return messages.ALL_SEEN, "notice"
         item, place, total = found
@@ -111,7 +114,7 @@ class Review:
             return messages.NO_RESTORE, "notice"
         source = self._results.source_of(result)
         if source is None:
-            return messages.SOURCE_GONE, "notice"
+            return _gone(result), "notice"
         if source.data.shape != result.data.shape:
             return messages.RESHAPED, "notice"
         label = label or int(result.selected_label)
@@ -139,8 +142,10 @@ class Review:
         """Accept the selected object of the displayed plane, or take that back."""
         if not self._marks.knows(layer):
             layer = self._result(layer)
-        if layer is None or not self._marks.knows(layer) or not layer.selected_label:
+        if layer is None or not layer.selected_label:
             return messages.NO_ACCEPT, "notice"
+        if not self._marks.knows(layer):
+            return _gone(layer), "notice"  # else the marks had adopted it
         label = int(layer.selected_label)
         try:
             plane = displayed_plane(self._viewer, layer)
@@ -151,7 +156,9 @@ class Review:
             return messages.not_there(label), "notice"
         n_corrected, _ = self._marks.count()
         if is_accepted:
-            self._queues.setdefault(layer, Queue()).seen.add(label)
+            queue = self._queue(layer)
+            if queue is not None:
+                queue.seen.add(label)
             return messages.accepted(label, n_corrected, LEAST_OBJECTS), "done"
         standing = self._marks.standings(layer).get(plane)
         is_edited = standing is not None and label in standing.edited
@@ -166,7 +173,7 @@ class Review:
             return messages.IN_PLACE if is_in_place else messages.NO_RESULT
         source = self._results.source_of(result)
         if source is None:
-            return messages.SOURCE_GONE
+            return _gone(result)
         self._compared = (result, result.visible, source, source.visible)
         # The source first: no moment without labels, which would be a flash.
         source.visible = True
@@ -198,8 +205,15 @@ class Review:
         """The layer with findings that is meant by `layer`."""
         if layer is not None and layer in self._queues:
             return layer
-        result = self._result(layer)
-        return result if result in self._queues else None
+        return self._result(layer)
+
+    def _queue(self, layer: Labels) -> Queue | None:
+        """The layer's queue; of a result of an earlier dock, out of what it carries."""
+        if layer not in self._queues and self._results.is_result(layer):
+            rows = read_rows(layer) or {}
+            seen = {label for label, row in rows.items() if row.get("mark") == ACCEPTED}
+            self._queues[layer] = Queue(read_findings(layer), seen)
+        return self._queues.get(layer)
 
     def _put(self, layer: Labels, told: Told) -> None:
         """Tell of objects what was told before, or again."""
@@ -220,6 +234,11 @@ class Review:
         restored = replace(queue.findings[label], status="restored", change=0.0)
         queue.findings[label] = restored
         write_features(layer, [restored])
+
+
+def _gone(result: Labels) -> str:
+    """What is said if the source of `result` is not there."""
+    return messages.source_gone(result.name, str(entry(result).get("source", "")))
 
 
 def centre_on(viewer: ViewerModel, layer: Labels, item: Finding) -> None:

@@ -16,9 +16,11 @@ from napari_segrefiner.plugin.findings import (
     merge,
 )
 from napari_segrefiner.plugin.images import same_place
+from napari_segrefiner.plugin.layer_record import write_features, write_record
+from napari_segrefiner.plugin.layers import is_preview
 from napari_segrefiner.plugin.marks import Marks, Part
 from napari_segrefiner.plugin.planes import array_shape
-from napari_segrefiner.plugin.results import Results, write_features, write_record
+from napari_segrefiner.plugin.results import Results
 from napari_segrefiner.plugin.review import Review, Told
 from napari_segrefiner.plugin.run import Run
 from napari_segrefiner.plugin.view import Tone
@@ -26,6 +28,9 @@ from napari_segrefiner.plugin.view import Tone
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels
+
+#: A single label with more parts than this is hardly one object.
+MANY_PARTS = 20
 
 
 class RunWriter:
@@ -76,7 +81,7 @@ class RunWriter:
             before = self._review.told(layer, findings)
             edits = _sparing(run, parts)
             written = write_undoable(layer, edits)
-        write_record(layer, run.image.name, run.request.image.channel, run.done)
+        write_record(layer, run.image, run.request.image.channel, run.done)
         mode = run.request.options.mode
         write_features(layer, findings.values(), has_modes=mode != "objects")
         self._review.add(layer, findings)
@@ -130,7 +135,8 @@ class RunWriter:
         for other in replaced:
             if other.visible:
                 other.visible = False
-        if active in (*replaced, run.image, layer, None):
+        is_ours = active is None or is_preview(active)  # looked at, not worked in
+        if is_ours or active in (*replaced, run.image, layer):
             selection.active = layer
             layer.mode = mode
 
@@ -168,6 +174,10 @@ def _sentence(
         sentence = messages.one_finished(
             one.label, one.status, one.change, passes, n_left
         )
+    notices = ""
     if not same_place(run.image, run.source):
-        return sentence + messages.apart(run.source.name, run.image.name), "notice"
-    return sentence, "done"
+        notices += messages.apart(run.source.name, run.image.name)
+    n_parts = max(done.n_parts for done in run.done)
+    if len(findings) == 1 and n_parts > MANY_PARTS:
+        notices += messages.many_parts(next(iter(findings)), n_parts)
+    return sentence + notices, "notice" if notices else "done"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,8 +41,9 @@ class Sheet:
 
     Attributes
     ----------
-    image : weak reference to an Image layer
-        What the network has looked at; ``channel`` of it, None for all.
+    image : callable
+        Gives the Image layer that the network has looked at, None if it is gone;
+        ``channel`` of it, None for all.
     coarse : array
         The labels before they were refined.
     made : array
@@ -51,7 +51,7 @@ class Sheet:
     accepted : set of int
     """
 
-    image: weakref.ref[Image]
+    image: Callable[[], Image | None]
     channel: int | None
     coarse: IntArray
     made: IntArray

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_segrefiner.core.events import (
     Event,
@@ -23,6 +24,7 @@ from napari_segrefiner.core.events import (
     StepDone,
     WindowsPlanned,
 )
+from napari_segrefiner.core.parts import EIGHT
 from napari_segrefiner.errors import InputError, SegRefinerError, naming
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.options import RefineOptions
@@ -99,13 +101,18 @@ class Windows:
 
 @dataclass(frozen=True)
 class PlaneDone:
-    """A plane is refined; ``coarse`` (Y, X) is what was there before."""
+    """A plane is refined; ``coarse`` (Y, X) is what was there before.
+
+    ``n_parts`` is how many parts the only label had that was refined as an object; 0
+    where there were several, or where labels are not taken for objects.
+    """
 
     plane: Plane
     coarse: npt.NDArray[Any]
     edit: Edit
     report: tuple[ObjectReport, ...]
     record: dict[str, Any]
+    n_parts: int = 0
 
 
 @dataclass(frozen=True)
@@ -223,6 +230,14 @@ def _plane_done(
 ) -> PlaneDone:
     """The result as the few pixels that change."""
     chosen, report = request.chosen(plane), result.report
+    options = request.options
+    # Preset "published" knows no classes, so there would be no other choice.
+    is_one = (
+        len(report) == 1
+        and options.labels_are == "objects"
+        and options.preset != "published"
+    )
+    n_parts = int(ndimage.label(coarse, EIGHT)[1]) if is_one else 0
     target = request.target
     before = coarse if target is None else np.asarray(target[plane.index])
     if request.label is not None:
@@ -231,7 +246,7 @@ def _plane_done(
         edit = plane_edit(plane, before, result.labels)
     if chosen is not None:
         report = tuple(item for item in report if item.id in chosen)
-    return PlaneDone(plane, coarse, edit, report, result.record)
+    return PlaneDone(plane, coarse, edit, report, result.record, n_parts)
 
 
 def warm_model(

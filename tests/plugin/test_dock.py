@@ -93,6 +93,53 @@ def test_preview_runs_and_goes(make_dock: Any, engine: FakeEngine, qtbot: Any) -
     assert not dock.tick_timer.isActive()
 
 
+def test_a_look_at_the_preview_layer_keeps_no_result_back(
+    make_dock: Any, engine: FakeEngine, qtbot: Any
+) -> None:
+    engine.gate = threading.Semaphore(2)
+    viewer, dock = make_dock()
+    add_squares(viewer)
+    qtbot.mouseClick(dock.refine_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=5000)
+    (preview,) = (layer for layer in viewer.layers if is_preview(layer))
+    viewer.layers.selection.active = preview
+    engine.gate.release(100)
+    until_idle(dock, qtbot)
+    assert viewer.layers.selection.active.name == "cells refined"
+
+
+def test_one_label_with_many_parts_hints_at_classes(make_dock: Any, qtbot: Any) -> None:
+    viewer, dock = make_dock()
+    mask = np.zeros((120, 120), np.uint8)
+    for y in range(5, 105, 20):
+        for x in range(5, 105, 20):
+            mask[y : y + 4, x : x + 4] = 1
+    viewer.add_image(mask * 200, name="picture")
+    labels = viewer.add_labels(mask, name="binary")
+    hint = messages.many_parts(1, 25)
+    press(dock, dock.refine_button, qtbot)
+    assert message(dock) == "⚠ 1 refined" + hint
+    viewer.layers.selection.active = labels
+    press(dock, dock.selected_button, qtbot)
+    assert message(dock).endswith(hint)
+
+    def last_words(data: Any) -> str:
+        labels.data = data
+        viewer.layers.selection.active = labels
+        press(dock, dock.refine_button, qtbot)
+        return message(dock)
+
+    few = mask.copy()
+    few[:25] = 0  # 20 parts
+    assert last_words(few) == "✓ 1 refined"
+    two = mask.copy()
+    two[5:9, 5:9] = 2
+    assert last_words(two) == "✓ 2 refined"
+    box = dock.form.option_form.widgets["labels_are"]
+    box.setCurrentIndex(box.findData("classes"))
+    assert last_words(mask) == "✓ 1 refined"
+
+
 @pytest.mark.parametrize("n_steps", [0, 1, STEPS])
 def test_stop_button_leaves_everything_as_it_was(
     make_dock: Any, engine: FakeEngine, qtbot: Any, n_steps: int

@@ -264,7 +264,7 @@ def test_an_object_refined_twice_counts_once_in_the_newer_layer(stage: Stage) ->
     stage.viewer.layers.selection.active = stage.labels
     stage.controller.refine()
     stage.work.finish()
-    newer = stage.viewer.layers[-2]
+    newer = stage.viewer.layers[-1]
     assert newer is not older
     stage.viewer.layers.selection.active = newer
     accept(stage, 5, 9, layer=newer)

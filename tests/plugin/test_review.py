@@ -105,10 +105,10 @@ def test_without_its_source_a_result_says_so(stage: Stage) -> None:
     stage.controller.show_source(False)
     assert stage.result.visible
     stage.controller.show_source(True)
-    assert stage.message == messages.SOURCE_GONE
+    assert stage.message == messages.source_gone("cells refined", "cells")
     stage.point_at(35, 15)
     stage.controller.restore_object()
-    assert stage.message == messages.SOURCE_GONE
+    assert stage.message == messages.source_gone("cells refined", "cells")
 
 
 def test_in_place_the_coarse_labels_are_behind_undo(stage: Stage) -> None:
