@@ -128,6 +128,8 @@ class Controller:
             return
         choices = self._view.read()
         self.teacher.start(choices.model, choices.options)
+        if self.teacher.is_teaching:
+            self.loader.hush()
 
     def refine_selected(self) -> None:
         """Refine the selected label."""
@@ -280,6 +282,7 @@ class Controller:
         self.preview.begin(run.source)
         self.windows.begin(run.source if choices.show_windows else None)
         self._run = run
+        self.loader.hush()
         run.stroke = StrokeWatch(run.destination or run.source)
         self._view.show_job(self.job)
         self._view.show_progress(None, "")

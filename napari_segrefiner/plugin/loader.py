@@ -41,6 +41,7 @@ class Loader:
         self._runner = runner
         self._is_busy = is_busy
         self._is_closed = False
+        self._is_hushed = False
         self._warming: tuple[str, RefineOptions] | None = None
         # What to say once a new model is loaded, or "Ready." would be all that is seen.
         self._news: tuple[str, str, Tone] | None = None
@@ -56,7 +57,8 @@ class Loader:
         if self._warming == (choices.model, wanted):
             return
         self._warming = (choices.model, wanted)
-        if not self._is_busy():
+        self._is_hushed = self._is_busy()
+        if not self._is_hushed:
             self._view.show_message(messages.LOADING, "busy")
         self._runner.start(
             lambda _: warm_model(self._engine, choices.model, wanted),
@@ -76,6 +78,10 @@ class Loader:
         self._news = (name, text, tone)
         self._view.show_model(name)
 
+    def hush(self) -> None:
+        """Something else is at work: its sentences stand, whichever ends first."""
+        self._is_hushed = True
+
     def close(self) -> None:
         """Say nothing more."""
         self._is_closed = True
@@ -91,7 +97,7 @@ class Loader:
                 news, self._news = self._news, None
                 if news is not None and news[0] == wanted[0]:
                     self._view.show_message(*news[1:])
-                elif not self._is_busy():
+                elif not self._is_hushed:
                     self._view.show_message(messages.READY, "done")
             case Failed(text=text):
                 if not self._is_busy():

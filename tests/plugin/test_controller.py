@@ -616,6 +616,24 @@ def test_a_model_that_cannot_be_loaded_is_told(stage: Stage) -> None:
     assert (stage.message, stage.tone) == ("There is no model 'x'.", "notice")
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_warming_that_ends_last_leaves_the_runs_sentence(
+    stage: Stage, is_first: bool
+) -> None:
+    first, second = stage.controller.warm, stage.controller.refine
+    if not is_first:
+        first, second = second, first
+    first()
+    second()
+    warming, run = stage.runner.works[:: 1 if is_first else -1]
+    run.finish()
+    warming.finish()
+    assert stage.message == "3 refined"
+    stage.controller.warm()
+    stage.work.finish()
+    assert stage.message == messages.READY
+
+
 def test_warming_does_not_speak_over_a_run(stage: Stage) -> None:
     stage.controller.warm()
     warming = stage.work
