@@ -13,6 +13,7 @@ from napari_segrefiner.errors import CollapseError, InputError, OptionError
 from napari_segrefiner.models.checkpoint import Model
 from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.train_options import TRAIN_PRESETS
+from napari_segrefiner.training.augment import AugmentOptions
 from napari_segrefiner.training.batches import Draws, TrainingBatches
 from napari_segrefiner.training.correction_data import (
     Correction,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 #: What the network learns from: made-up objects against forgetting, and the user's.
 COMPOSITE_SHARE, REAL_COARSE = 0.35, 0.5
+#: The lesson is about these very pictures: none is seen as a picture of another kind.
+COLOUR = AugmentOptions(random_filter=0.0)
 BATCH_SIZE, LEARNING_RATE, WARM_UP, EMA = 16, 4e-4, 10, 0.99
 #: All else is as in any other short training.
 QUICK = TRAIN_PRESETS["quick"]
@@ -199,7 +202,7 @@ class _Lesson:
             seed=self.seed,
             window=card.grids.base,
             options=SampleOptions(
-                composite_share=COMPOSITE_SHARE, real_coarse=REAL_COARSE
+                composite_share=COMPOSITE_SHARE, real_coarse=REAL_COARSE, colour=COLOUR
             ),
         )
         draws = Draws(
