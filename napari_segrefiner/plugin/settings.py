@@ -7,6 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from napari_segrefiner.io.atomic import whole_file
+
 logger = logging.getLogger(__name__)
 
 NAME = "napari-segrefiner-dock.json"
@@ -45,11 +47,10 @@ class Settings:
         self._values[name] = value
         if self._path is None:
             return
-        part = self._path.with_suffix(".part")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(self._values, indent=1), encoding="utf-8")
-            part.replace(self._path)
+            with whole_file(self._path) as part:
+                part.write_text(json.dumps(self._values, indent=1), encoding="utf-8")
         except OSError as error:
             logger.warning("%s cannot be written: %s", self._path, error)
 
