@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import logging
@@ -119,7 +118,7 @@ def find_sets(
         raise InputError(msg)
     groups = read_groups(root)
     found = [
-        dataclasses.replace(_find(root, source, split, groups), name=name)
+        _find(name, source, split, groups.get(name, {}), is_root=source == root)
         for source, name in names.items()
         if name not in excluded
     ]
@@ -237,20 +236,20 @@ def _is_set(folder: Path) -> bool:
 
 
 def _find(
-    root: Path, source: Path, split: Split, groups: Mapping[str, Mapping[str, str]]
+    name: str, source: Path, split: Split, groups: Mapping[str, str], *, is_root: bool
 ) -> ImageSet:
     if source.is_file():
-        return _find_annotated(source, split)
+        return _find_annotated(name, source, split)
     if not _is_set(source):
-        return _find_masked(source, split, is_root=source == root)
-    return _find_set(source, split, groups.get(source.name, {}))
+        return _find_masked(name, source, split, is_root=is_root)
+    return _find_set(name, source, split, groups)
 
 
-def _find_annotated(file: Path, split: Split) -> ImageSet:
+def _find_annotated(name: str, file: Path, split: Split) -> ImageSet:
     """The images of an annotation file."""
     side = side_of(file.stem)
     if side not in (None, split):
-        return ImageSet(file.stem, ())
+        return ImageSet(name, ())
     indexed, problems = read_index(file)
     items = [
         Item(one.stem, one.image, file, annotations=one.annotations, group=one.stem)
@@ -258,14 +257,14 @@ def _find_annotated(file: Path, split: Split) -> ImageSet:
     ]
     if side is None:
         items = _on_side(items, split)
-    return ImageSet(file.stem, tuple(items), tuple(problems))
+    return ImageSet(name, tuple(items), tuple(problems))
 
 
-def _find_masked(folder: Path, split: Split, *, is_root: bool) -> ImageSet:
+def _find_masked(name: str, folder: Path, split: Split, *, is_root: bool) -> ImageSet:
     """The images of a folder with one mask per image."""
     side = None if is_root else side_of(folder.name)
     if side not in (None, split):
-        return ImageSet(folder.name, ())
+        return ImageSet(name, ())
     files, problems = find_masks(folder)
     items = [
         Item(one.stem, one.image, one.mask, one.coarse, one.stem, is_mask=True)
@@ -280,14 +279,16 @@ def _find_masked(folder: Path, split: Split, *, is_root: bool) -> ImageSet:
         items = [item for item in items if item.stem in names]
     elif side is None:
         items = _on_side(items, split)
-    return ImageSet(folder.name, tuple(items), tuple(problems))
+    return ImageSet(name, tuple(items), tuple(problems))
 
 
-def _find_set(folder: Path, split: Split, groups: Mapping[str, str]) -> ImageSet:
+def _find_set(
+    name: str, folder: Path, split: Split, groups: Mapping[str, str]
+) -> ImageSet:
     is_flat = (folder / "images").is_dir() and (folder / "labels").is_dir()
     part = folder if is_flat else folder / split
     if not (part / "images").is_dir():
-        return ImageSet(folder.name, ())
+        return ImageSet(name, ())
     images, twice = _by_stem(part / "images")
     labels, _ = _by_stem(part / "labels")
     coarse = [_by_stem(path)[0] for path in sorted(part.glob("coarse*"))]
@@ -306,7 +307,7 @@ def _find_set(folder: Path, split: Split, groups: Mapping[str, str]) -> ImageSet
     ]
     if is_flat:
         items = _on_side(items, split)
-    return ImageSet(folder.name, tuple(items), tuple(problems))
+    return ImageSet(name, tuple(items), tuple(problems))
 
 
 def _by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:

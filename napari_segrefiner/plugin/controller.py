@@ -340,11 +340,11 @@ class Controller:
             self._view.show_job(None)
             self._view.show_review(self.review.has_results)
             self._view.show_message(text, tone)
-        self.windows.finish()
-        if run.label is None:
-            self.preview.remove()
-        else:
-            self.preview.hide()
+            self.windows.finish()
+            if run.label is None:
+                self.preview.remove()
+            else:
+                self.preview.hide()
         if self._waiting:
             self._start_waiting()
 

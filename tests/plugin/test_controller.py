@@ -12,7 +12,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_segrefiner.errors import ModelError
 from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin import messages
-from napari_segrefiner.plugin.layers import KEY
+from napari_segrefiner.plugin.layers import KEY, is_preview
 from tests.plugin.fake_engine import STEPS, expected
 from tests.plugin.stage import Stage, squares
 
@@ -679,6 +679,7 @@ def test_another_plugin_that_fails_costs_no_result(stage: Stage, event: str) -> 
         stage.work.finish()
     emitter.disconnect(fail)
     np.testing.assert_array_equal(stage.result.data, expected(coarse))
+    assert not any(is_preview(layer) for layer in stage.viewer.layers)
     stage.view.show_job.assert_called_with(None)
     told = {"inserted": messages.DISTURBED, "removed": "3 refined"}
     assert stage.message == told[event]

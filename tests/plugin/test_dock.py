@@ -93,14 +93,20 @@ def test_preview_runs_and_goes(make_dock: Any, engine: FakeEngine, qtbot: Any) -
     assert not dock.tick_timer.isActive()
 
 
-def test_a_look_at_the_preview_layer_keeps_no_result_back(
-    make_dock: Any, engine: FakeEngine, qtbot: Any
-) -> None:
+def begun(make_dock: Any, engine: FakeEngine, qtbot: Any) -> tuple[Any, Any]:
+    """A viewer and its dock in the midst of a run, the preview shown."""
     engine.gate = threading.Semaphore(2)
     viewer, dock = make_dock()
     add_squares(viewer)
     qtbot.mouseClick(dock.refine_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=5000)
+    return viewer, dock
+
+
+def test_a_look_at_the_preview_layer_keeps_no_result_back(
+    make_dock: Any, engine: FakeEngine, qtbot: Any
+) -> None:
+    viewer, dock = begun(make_dock, engine, qtbot)
     (preview,) = (layer for layer in viewer.layers if is_preview(layer))
     viewer.layers.selection.active = preview
     engine.gate.release(100)
@@ -475,11 +481,7 @@ def test_everything_has_a_tooltip_and_fits_its_text(make_dock: Any, qtbot: Any) 
 def test_keys_timers_and_preview_go_when_the_dock_is_removed(
     make_dock: Any, engine: FakeEngine, qtbot: Any
 ) -> None:
-    engine.gate = threading.Semaphore(2)
-    viewer, dock = make_dock()
-    add_squares(viewer)
-    qtbot.mouseClick(dock.refine_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: len(viewer.layers) == 3)
+    viewer, dock = begun(make_dock, engine, qtbot)
     viewer.window.remove_dock_widget(dock)
     engine.gate.release(100)
     assert not viewer.keymap

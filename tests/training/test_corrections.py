@@ -15,6 +15,7 @@ from napari_segrefiner.network import DenoisingUNet
 from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.train_options import TrainOptions
 from napari_segrefiner.training import correction_exam, corrections
+from napari_segrefiner.training.augment import AugmentOptions
 from napari_segrefiner.training.batches import Draws, TrainingBatches
 from napari_segrefiner.training.correction_verdict import describe, is_worth_keeping
 from napari_segrefiner.training.corrections import learn
@@ -25,6 +26,7 @@ from napari_segrefiner.training.events import (
     LearningStarted,
 )
 from napari_segrefiner.training.learner import Learner
+from napari_segrefiner.training.samples import SampleOptions
 from tests.training.test_correction_data import grid_of_discs
 from tests.training.test_learner import CONFIG
 
@@ -134,6 +136,23 @@ def test_own_masks_and_hidden_maps_are_as_in_the_quick_training(
     quick = TrainOptions(preset="quick").resolved()
     assert {draws.own_share for draws in given} == {quick.own_share}
     assert {draws.map_dropout for draws in given} == {quick.map_dropout}
+
+
+def test_a_lesson_shows_no_picture_through_random_filters(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _iterations(monkeypatch, 4)
+    given: list[SampleOptions] = []
+    samples = corrections.Samples
+
+    def noted(sets: Any, *, options: SampleOptions, **others: Any) -> Any:
+        given.append(options)
+        return samples(sets, options=options, **others)
+
+    monkeypatch.setattr(corrections, "Samples", noted)
+    list(learn([grid_of_discs(5)], model))
+    assert {options.colour.random_filter for options in given} == {0.0}
+    assert {options.colour.noise for options in given} == {AugmentOptions().noise}
 
 
 def test_the_same_seed_learns_the_same(
