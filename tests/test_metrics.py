@@ -223,6 +223,15 @@ def test_label_images_without_objects_are_undefined_and_one_without_is_zero():
     assert metrics.seg(one, nothing).tolist() == [0]
 
 
+def test_a_match_counts_though_two_poor_pairs_are_worth_more():
+    # IoU 75/149 with the true partner; a quarter of the one and 49/124 of the other.
+    truth = np.repeat([[1, 2]], [100, 49], axis=1)
+    labels = np.repeat([[2, 1]], [25, 124], axis=1)
+    found = metrics.panoptic_quality(truth, labels)
+    assert found.dq == 0.5
+    assert found.sq == pytest.approx(75 / 149, abs=1e-5)
+
+
 def test_matchings_of_several_images_add_up():
     one = BLOCK.astype(int)
     moved = np.roll(one, 3, axis=1)

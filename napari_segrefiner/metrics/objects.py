@@ -75,15 +75,18 @@ def panoptic_quality(truth: Labels, labels: Labels, threshold: float = 0.5) -> P
 
     Notes
     -----
-    Kirillov et al. 2019 as computed by hover_net, its guard of 1e-6 included. From .5
-    upwards pairs are unique; below, the best one-to-one pairs are taken.
+    Kirillov et al. 2019 as computed by hover_net, its guard of 1e-6 included. Above .5
+    pairs are unique; for lower thresholds the best one-to-one pairs are taken.
     """
     found = overlaps(truth, labels)
     n, m = len(found.truth_ids), len(found.ids)
     if not n and not m:
         return Panoptic(math.nan, math.nan, math.nan)
-    pairs = assign(found, found.iou)
-    matched = found.iou[pairs][found.iou[pairs] > threshold]
+    worth = found.iou
+    if threshold < 0.5:
+        # Higher ones may not: two poor pairs can be worth more than a match.
+        worth = worth[assign(found, worth)]
+    matched = worth[worth > threshold]
     dq = len(matched) / ((n + m) / 2)
     sq = float(matched.sum() / (len(matched) + 1e-6))
     return Panoptic(dq * sq, dq, sq)
