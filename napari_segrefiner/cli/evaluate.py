@@ -129,7 +129,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(format_table(images))
     if left_out:
         n = sum(map(len, images.values()))
-        print(f"{n} pictures scored; left out as told above: {len(left_out)}.")
+        pictures = "picture" if n == 1 else "pictures"
+        print(f"{n} {pictures} scored; left out as told above: {len(left_out)}.")
     if arguments.json is not None:
         text = scores_json(images, left_out)
         write_text(arguments.json, text, overwrite=arguments.overwrite)

@@ -16,6 +16,7 @@ from napari_segrefiner.evaluation.pairing import Pairing, Pairs, pair_objects
 from napari_segrefiner.evaluation.scores import COARSE, ImageScores, score_image
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels
+from napari_segrefiner.metrics import number
 
 #: Endings that are looked for; of one stem the first is taken.
 ENDINGS = (".png", ".tif", ".tiff", ".npy")
@@ -232,7 +233,8 @@ def score_files(
     Yields
     ------
     ImageScores or LeftOut
-        LeftOut for what cannot be scored, and for labels without truth.
+        LeftOut for what cannot be scored, and for labels without truth or, in refined
+        layers, without a coarse label.
     """
     try:
         found = load(files, more)
@@ -253,10 +255,17 @@ def score_loaded(
     """
     pairs = _pair(found, pairing)
     if len(pairs.surplus):
-        named = ", ".join(map(str, pairs.surplus[:10].tolist()))
-        more_ids = ", ..." if len(pairs.surplus) > 10 else ""
-        reason = f"Coarse labels without truth: {named}{more_ids}."
+        reason = f"Coarse labels without truth: {_listed(pairs.surplus)}."
         yield LeftOut(name, reason)
+    known = number(found.layers[COARSE])[0]
+    for layer, labels in found.layers.items():
+        others = np.setdiff1d(number(labels)[0], known)
+        if len(others):
+            reason = (
+                f"Labels of {layer} that no coarse label is called: {_listed(others)}; "
+                "refined labels keep the ids of the coarse ones."
+            )
+            yield LeftOut(name, reason)
     truth = found.truth
     for index in np.ndindex(truth.shape[:-2]):
         if truth.ndim == 2 or truth[index].any():
@@ -264,6 +273,12 @@ def score_loaded(
             planes = {key: labels[index] for key, labels in found.layers.items()}
             plane = plane_name(name, index)
             yield score_image(plane, truth[index], planes, own, is_whole=True)
+
+
+def _listed(ids: npt.NDArray[np.int64], most: int = 10) -> str:
+    """Ids in a sentence, the first of many."""
+    more = ", ..." if len(ids) > most else ""
+    return ", ".join(map(str, ids[:most].tolist())) + more
 
 
 def plane_name(name: str, index: tuple[int, ...]) -> str:

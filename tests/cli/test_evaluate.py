@@ -210,6 +210,18 @@ def test_coarse_labels_without_truth_are_listed(folders):
     assert content["totals"]["coarse"]["iou"]["n"] == 6
 
 
+def test_refined_labels_that_were_renumbered_are_listed(folders):
+    renumbered = picture(0)
+    renumbered[renumbered == 2] = 70
+    write_labels(folders / "refined" / "a.npy", renumbered, True)
+    path = folders / "scores.json"
+    assert evaluate(folders, "--refined", folders / "refined", "--json", path) == 0
+    (told,) = totals(path)["left_out"]
+    assert told["name"] == "a"
+    assert told["reason"].startswith("Labels of refined that no coarse label is called")
+    assert "called: 70;" in told["reason"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
