@@ -141,6 +141,7 @@ def _run_masks(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.evaluation.mask_sets import (
         aggregate,
         find_cases,
+        folders_of,
         refiner_of,
         score_cases,
     )
@@ -158,6 +159,9 @@ def _run_masks(arguments: argparse.Namespace) -> int:
         arguments.data, arguments.coarse, arguments.refined, part
     )
     _complain(problems)
+    if arguments.output and arguments.output.resolve() in folders_of(cases):
+        msg = f"{arguments.output} holds what is read; name another folder."
+        raise InputError(msg)
     model = None if arguments.refined else _load(arguments.model)
     refine = refiner_of(model, _options(arguments, "whole")) if model else None
     if arguments.output:
@@ -278,12 +282,10 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
     check_destinations(arguments.json, overwrite=arguments.overwrite)
     if not arguments.output:
         return
-    if arguments.output.is_dir() and any(arguments.output.iterdir()):
-        inputs = [arguments.data, arguments.coarse]
-        is_input = any(arguments.output.samefile(folder) for folder in inputs)
-        if is_input or not arguments.overwrite:
-            msg = f"{arguments.output} is not empty; name a new folder."
-            raise InputError(msg)
+    is_filled = arguments.output.is_dir() and any(arguments.output.iterdir())
+    if is_filled and not arguments.overwrite:
+        msg = f"{arguments.output} is not empty; name a new folder."
+        raise InputError(msg)
 
 
 def _finish(

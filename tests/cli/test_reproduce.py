@@ -99,6 +99,20 @@ def test_big_prints_our_numbers_beside_the_paper_s(big, model, capsys):
     assert second["ours"] == content["ours"]
 
 
+@pytest.mark.parametrize("output", ["DIS-VD/gt", "refined", "coarse"])
+def test_masks_are_not_written_over_those_that_are_read(tmp_path, output, capsys):
+    image, truth, coarse = scene()
+    save(tmp_path / "DIS-VD" / "im" / "a.jpg", image)
+    for folder, mask in (("DIS-VD/gt", truth), ("refined", truth), ("coarse", coarse)):
+        save(tmp_path / folder / "a.png", grey(mask) // 255 * 200)
+    before = (tmp_path / output / "a.png").read_bytes()
+    words = ["dis5k", "--data", tmp_path, "--coarse", tmp_path / "coarse"]
+    words += ["--set", "VD", "--refined", tmp_path / "refined"]
+    assert reproduce(*words, "-o", tmp_path / output, "--overwrite") == 2
+    assert "name another folder" in capsys.readouterr().err
+    assert (tmp_path / output / "a.png").read_bytes() == before
+
+
 def test_dis5k_finds_the_set_and_resizes_grey_masks_before_the_threshold(
     tmp_path, model, capsys
 ):
