@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="names, state, size and licence")
     info = actions.add_parser("info", help="all that is known of a model")
-    info.add_argument("name", metavar="NAME", help="a name of the list")
+    info.add_argument(
+        "model", metavar="MODEL", help="a name of the list, a file or a folder"
+    )
     add = actions.add_parser(
         "import",
         help="take in a weight file",
@@ -102,20 +105,17 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _info(arguments: argparse.Namespace) -> None:
     from napari_segrefiner.models.catalogue import entries, find_model
+    from napari_segrefiner.models.files import find_weights, read_card
     from napari_segrefiner.models.published import published
 
-    installed = {entry.name: entry for entry in entries()}
-    name = arguments.name
-    if name in installed:
-        weights = installed[name].weights
-        facts = _facts_of_card(installed[name].card, weights)
-    elif name in published():
-        facts = _facts_of_published(published()[name])
-    else:
-        find_model(name)  # raises with the names that there are
-        message = f"{name} is a path; the names of models list are expected."
-        raise ModelError(message)
-    _print_facts(facts)
+    model, known = arguments.model, {entry.name for entry in entries()}
+    if model in published() and model not in known:
+        _print_facts(_facts_of_published(published()[model]))
+        return
+    weights = find_weights(find_model(model))
+    card = read_card(weights)
+    name = model if model in known else card.name
+    _print_facts(_facts_of_card(name, card, weights))
 
 
 def _import(arguments: argparse.Namespace) -> None:
@@ -178,10 +178,12 @@ def _tell(imported: Imported) -> None:
         print(note)
 
 
-def _facts_of_card(card: ModelCard, weights: Path) -> Iterator[tuple[str, str]]:
+def _facts_of_card(
+    name: str, card: ModelCard, weights: Path
+) -> Iterator[tuple[str, str]]:
     from napari_segrefiner.models.files import file_sha256
 
-    yield "name", weights.stem
+    yield "name", name
     yield "description", card.description
     yield "source", card.source
     yield "licence", card.licence
@@ -192,9 +194,10 @@ def _facts_of_card(card: ModelCard, weights: Path) -> Iterator[tuple[str, str]]:
     yield "file", str(weights)
     yield "limits", card.limits
     defaults = dataclasses.asdict(card.defaults)
-    yield "defaults", ", ".join(f"{name} {value}" for name, value in defaults.items())
-    if isinstance(card.recipe, dict) and "imported" in card.recipe:
-        yield "imported", str(card.recipe["imported"])
+    yield "defaults", ", ".join(f"{key} {value}" for key, value in defaults.items())
+    for key in ("data", "recipe", "metrics"):  # free JSON
+        if (value := getattr(card, key)) is not None:
+            yield key, json.dumps(value, ensure_ascii=False)
 
 
 def _facts_of_published(model: Published) -> Iterator[tuple[str, str]]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 
 from napari_segrefiner.errors import ModelError
-
-if TYPE_CHECKING:
-    from napari_segrefiner.models.checkpoint import Model
+from napari_segrefiner.models.checkpoint import Model
 
 
 def average_models(models: Sequence[Model]) -> Model:
@@ -29,7 +26,8 @@ def average_models(models: Sequence[Model]) -> Model:
     Returns
     -------
     Model
-        With the first one's card, whose source names all.
+        With the first one's card, whose source and licence name all. It has no
+        metrics: nobody has measured the mean yet.
 
     Raises
     ------
@@ -51,10 +49,11 @@ def average_models(models: Sequence[Model]) -> Model:
         for name, tensor in network.state_dict().items():
             tensor.copy_(torch.stack([state[name].float() for state in states]).mean(0))
     names = ", ".join(f"{model.name} ({model.sha256[:12]})" for model in models)
-    source = f"Mean of the weights of {names}. {first.card.source}".strip()
-    return dataclasses.replace(
-        first,
-        network=network,
-        card=dataclasses.replace(first.card, source=source, sha256=""),
+    card = dataclasses.replace(
+        first.card,
+        source=f"Mean of the weights of {names}. {first.card.source}".strip(),
+        licence="; ".join(dict.fromkeys(model.card.licence for model in models)),
+        metrics=None,
         sha256="",
     )
+    return Model(network, card)

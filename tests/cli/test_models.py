@@ -12,6 +12,7 @@ import pytest
 from napari_segrefiner.cli import models
 from napari_segrefiner.errors import DownloadError, ModelError
 from napari_segrefiner.models.catalogue import FOLDER_VARIABLE, load_model
+from napari_segrefiner.models.export import export_model
 from tests.models.official import published_content, save, weights_of
 
 
@@ -73,6 +74,19 @@ def test_info_of_an_installed_model_tells_its_origin(folder, checkpoint, capsys)
     assert load_model("run").sha256 in text
     assert "run.pth" in text
     assert "steps 6" in text
+
+
+def test_info_of_a_file_tells_all_that_its_card_says(folder, tmp_path, capsys):
+    facts = {"name": "mine", "data": {"sets": ["x"]}, "metrics": {"iou": 0.5}}
+    path = tmp_path / "best.safetensors"
+    export_model(load_model("default"), path, facts)
+    run("info", path)
+    lines = capsys.readouterr().out.splitlines()
+    text = dict(line.split(maxsplit=1) for line in lines)
+    assert text["name:"] == "mine"
+    assert text["file:"] == str(path)
+    assert text["data:"] == '{"sets": ["x"]}'
+    assert text["metrics:"] == '{"iou": 0.5}'
 
 
 def test_info_of_a_published_model_needs_no_installation(folder, capsys):

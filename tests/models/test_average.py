@@ -40,6 +40,15 @@ def test_every_weight_is_the_mean_and_the_models_stay_as_they_were():
     assert mean.sha256 == mean.card.sha256 == ""
 
 
+def test_the_card_of_a_mean_has_all_licences_and_no_figures_of_others():
+    models = [make_model("a", 1), make_model("b", 2), make_model("a", 1)]
+    card = dataclasses.replace(models[0].card, licence="d", metrics={"iou": 0.9})
+    models[0] = models[2] = dataclasses.replace(models[0], card=card)
+    mean = average_models(models)
+    assert mean.card.metrics is None
+    assert mean.card.licence == "d; c"
+
+
 @pytest.mark.parametrize("what", ["network", "normalisation"])
 def test_models_of_different_kinds_have_no_mean(what):
     other = make_model("b", 2)
