@@ -158,7 +158,7 @@ def _read_codes(
         try:
             mask = run_lengths.decode(code, most_pixels=math.prod(image_shape))
             kinds.append(run_lengths.kind_of(code))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             message = (
                 f"The run-length code of mask {number} cannot be read ({error}); "
                 'COCO\'s, such as {"size": [2, 2], "counts": [1, 2, 1]}, is expected.'

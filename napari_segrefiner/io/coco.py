@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from skimage.draw import polygon
 
-from napari_segrefiner.errors import InputError
+from napari_segrefiner.errors import InputError, naming
 from napari_segrefiner.io import run_lengths
+from napari_segrefiner.io.memory import check_memory
 
 Mask = npt.NDArray[np.bool_]
 
@@ -27,6 +28,15 @@ Mask = npt.NDArray[np.bool_]
 IMAGE_FOLDERS = ("", "images", "train2017", "val2017", "JPEGImages")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
+#: What is raised where something else stands than was expected.
+_MISREAD = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+)
 
 
 @dataclass(frozen=True)
@@ -82,31 +92,42 @@ class CocoImage:
         Raises
         ------
         InputError
-            If the file has changed since it was indexed.
+            If the file has changed since it was indexed, an annotation is none, or the
+            stated size is more than the free memory.
         """
-        found = []
+        check_memory(self.file, 4 * self.height * self.width)
         try:
             with self.file.open("rb") as file:
-                for start, stop in self.spans:
-                    file.seek(start)
-                    entry = json.loads(file.read(stop - start))
-                    if entry.get("segmentation"):
-                        found.append(self._object(entry))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+                entries = [_entry(file, *span) for span in self.spans]
+        except (OSError, ValueError) as error:
             message = (
                 f"{self.file} cannot be read any more ({error}); start again when the "
                 "file is complete."
             )
             raise InputError(message) from error
-        return found
+        try:
+            return [self._object(one) for one in entries if one.get("segmentation")]
+        except _MISREAD as error:
+            message = (
+                f"{self.file} has an annotation that cannot be understood ({error}); "
+                "COCO's are expected."
+            )
+            raise InputError(message) from error
 
     def labels(self) -> npt.NDArray[np.int32]:
         """All objects as one label image, 1 for the first; smaller ones lie on top.
 
         Crowds are left out, and objects of which less than half is left to see.
+
+        Raises
+        ------
+        InputError
+            As :meth:`objects`; also if an outline cannot be understood.
         """
+        objects = self.objects()
         labels = np.zeros((self.height, self.width), np.int32)
-        masks = [one.mask for one in self.objects() if not one.is_crowd]
+        with naming(self.file):
+            masks = [one.mask for one in objects if not one.is_crowd]
         areas = [int(np.count_nonzero(mask)) for mask in masks]
         for i in sorted(range(len(masks)), key=lambda i: -areas[i]):
             labels[masks[i]] = i + 1
@@ -126,6 +147,12 @@ class CocoImage:
             height=self.height,
             width=self.width,
         )
+
+
+def _entry(file: BinaryIO, start: int, stop: int) -> Any:
+    """The annotation that stands at a place of its file."""
+    file.seek(start)
+    return json.loads(file.read(stop - start))
 
 
 @dataclass(frozen=True)
@@ -182,7 +209,7 @@ def read_index(path: Path) -> tuple[list[Indexed], list[str]]:
             elif key == "annotations":
                 spans.setdefault(value["image_id"], []).append(span)
         found, missing = _match(path, entries, spans)
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+    except (*_MISREAD, OSError, RecursionError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
         message = (
             f"{path} is not a COCO or LVIS annotation file ({reason}); one with images "
@@ -210,9 +237,11 @@ def _match(
                 "the file or into images/."
             )
             continue
-        annotations = CocoImage(
-            path, int(entry["height"]), int(entry["width"]), tuple(own)
-        )
+        height, width = int(entry["height"]), int(entry["width"])
+        if min(height, width) < 1:
+            message = f"{name} is {height} x {width} px"
+            raise ValueError(message)
+        annotations = CocoImage(path, height, width, tuple(own))
         found.append(Indexed(str(Path(name).with_suffix("")), image, annotations))
     return found, problems
 
@@ -305,7 +334,7 @@ def decode(segmentation: Any, height: int, width: int) -> Mask:
             x, y = np.asarray(points, float).reshape(-1, 2).T
             rows, columns = polygon(y - 0.5, x - 0.5, (height, width))
             mask[rows, columns] = True
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+    except _MISREAD as error:
         message = f"An outline cannot be understood ({error}); COCO's are expected."
         raise InputError(message) from error
     return mask

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
+from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
@@ -225,29 +227,32 @@ def _from_pil(image: Image.Image, format: Format) -> Raster:
 # TIFF -------------------------------------------------------------------------------
 
 
-class _Complaints(logging.Handler):
-    """Keeps the errors that tifffile logs and then reads over."""
+class _Complaints(logging.Filter):
+    """Keeps what one thread's tifffile logs from the terminal, and its errors here."""
 
     def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.texts: list[str] = []
+        super().__init__()
+        self.errors: list[str] = []
+        self._thread = threading.get_ident()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the text of `record`."""
-        self.texts.append(record.getMessage())
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let through what other threads log."""
+        if record.thread != self._thread:
+            return True
+        if record.levelno >= logging.ERROR:
+            self.errors.append(record.getMessage())
+        return False
 
 
 @contextlib.contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """What tifffile logs as an error inside the block, kept from the terminal."""
-    readers, handler = logging.getLogger("tifffile"), _Complaints()
-    propagate, readers.propagate = readers.propagate, False
-    readers.addHandler(handler)
+    """The errors that tifffile logs inside the block and then reads over."""
+    readers, complaints = logging.getLogger("tifffile"), _Complaints()
+    readers.addFilter(complaints)
     try:
-        yield handler.texts
+        yield complaints.errors
     finally:
-        readers.removeHandler(handler)
-        readers.propagate = propagate
+        readers.removeFilter(complaints)
 
 
 def _read_tiff(path: Path) -> Raster:
@@ -268,7 +273,14 @@ def _read_tiff(path: Path) -> Raster:
 
 def _decode_tiff(path: Path) -> Raster:
     """Check the claims of a TIFF file's header and decode its first series."""
-    with tifffile.TiffFile(path) as file:
+    elsewhere = _parts_elsewhere(path)
+    if elsewhere:
+        logger.warning(
+            "%s names %s as a part of it; files in other folders are not read.",
+            path,
+            elsewhere[0],
+        )
+    with tifffile.TiffFile(path, is_ome=False if elsewhere else None) as file:
         if not len(file.series):
             msg = "no image in it"
             raise ValueError(msg)
@@ -279,6 +291,15 @@ def _decode_tiff(path: Path) -> Raster:
                 "%s holds %d images of different kinds; the first is read.",
                 path,
                 len(file.series),
+            )
+        n_missing = sum(one is None for one in series) if series.kind == "ome" else 0
+        if n_missing:
+            logger.warning(
+                "%s: %d of %d planes are missing and read as 0; if it has other parts, "
+                "put them beside it.",
+                path,
+                n_missing,
+                len(series),
             )
         dtype = np.dtype(series.dtype)
         needed = math.prod(int(n) for n in series.shape) * dtype.itemsize
@@ -297,6 +318,21 @@ def _decode_tiff(path: Path) -> Raster:
             palette[: len(stored)] = stored
     array = array.astype(dtype.newbyteorder("="))
     return Raster(array, "TIFF", is_colour=colour, palette=palette)
+
+
+def _parts_elsewhere(path: Path) -> list[str]:
+    """Files in other folders that an OME-TIFF names as parts of it.
+
+    tifffile would open every file that is named, wherever it lies.
+    """
+    with tifffile.TiffFile(path) as file:
+        text = file.ome_metadata
+    if not text:
+        return []
+    root = ElementTree.fromstring(text)
+    own = root.get("UUID")
+    names = [part.get("FileName", "") for part in root.iter() if part.text != own]
+    return [name for name in names if PureWindowsPath(name).name != name]
 
 
 def _read_tiff_without_codecs(path: Path) -> Raster:

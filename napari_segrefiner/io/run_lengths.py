@@ -12,6 +12,9 @@ Mask = npt.NDArray[np.bool_]
 #: How the runs of a code are written: as numbers, or compressed as text or as bytes.
 Kind = Literal["plain", "text", "bytes"]
 
+#: Bits of a compressed run: reading one without an end takes the square of its length.
+LONGEST = 64
+
 
 def kind_of(code: Mapping[str, Any]) -> Kind:
     """How the runs of a code are written."""
@@ -33,7 +36,7 @@ def decode(code: Mapping[str, Any], *, most_pixels: int | None = None) -> Mask:
 
     Raises
     ------
-    ValueError, TypeError, KeyError
+    ValueError, TypeError, KeyError, OverflowError
         If it is none, or larger.
 
     Examples
@@ -93,6 +96,9 @@ def decompress(text: str) -> list[int]:
         value |= (bits & 31) << shift
         shift += 5
         if bits & 32:
+            if shift > LONGEST:
+                message = f"a run has more than {LONGEST} bits"
+                raise ValueError(message)
             continue
         if bits & 16:
             value -= 1 << shift

@@ -12,9 +12,7 @@ from napari_segrefiner.io.rasters import file_format, open_pil
 
 
 def plane_size(path: Path) -> tuple[int, int]:
-    """Height and width of the planes of a file with one value per pixel.
-
-    For PNG and JPEG, also with colours.
+    """Height and width of a file's planes, in an NPY those of one value per pixel.
 
     Raises
     ------
@@ -27,7 +25,8 @@ def plane_size(path: Path) -> tuple[int, int]:
             shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
         elif format == "TIFF":
             with tifffile.TiffFile(path) as file:
-                shape = file.series[0].shape
+                page = file.pages.first
+                shape = page.imagelength, page.imagewidth
         else:
             with open_pil(path, format) as image:
                 shape = image.height, image.width

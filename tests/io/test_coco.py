@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from napari_segrefiner.errors import InputError
+from napari_segrefiner.io import memory
 from napari_segrefiner.io.coco import decode, is_coco, read_index
 from napari_segrefiner.io.datasets import find_sets
 from napari_segrefiner.io.pairs import read_sets
@@ -65,6 +66,7 @@ def test_compressed_run_lengths_are_those_of_the_format() -> None:
         {"size": [9, 9], "counts": [81]},
         {"counts": [9]},
         [[1, 2, 3]],
+        {"size": [3, 3], "counts": [float("inf")]},
         "polygon",
     ],
 )
@@ -158,6 +160,57 @@ def test_what_is_no_annotation_file_is_refused(tmp_path: Path) -> None:
     assert not is_coco(tmp_path / "1.json")
     assert is_coco(tmp_path / "3.json")
     assert not is_coco(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"height": -20},
+        {"height": float("inf")},
+        {"file_name": None, "coco_url": 7},
+    ],
+)
+def test_images_that_cannot_be_are_refused(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    _image(tmp_path / "a.png")
+    outline = {"image_id": 1, "segmentation": _square(2, 2, 4)}
+    entry = _entry(1, "a.png") | changes
+    with pytest.raises(InputError, match="not a COCO or LVIS"):
+        read_index(_write(tmp_path / "a.json", [entry], [outline]))
+
+
+def test_lists_without_end_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"images": ' + "[" * 100_000)
+    with pytest.raises(InputError, match="not a COCO or LVIS"):
+        read_index(path)
+
+
+def test_a_size_beyond_the_memory_is_refused_before_it_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda: 2**30)
+    _image(tmp_path / "a.png")
+    outline = {"image_id": 1, "segmentation": _square(2, 2, 4)}
+    entry = _entry(1, "a.png", 20_000, 20_000)
+    (one,), _ = read_index(_write(tmp_path / "a.json", [entry], [outline]))
+    with pytest.raises(InputError, match=r"a\.json holds .* GB of pixels"):
+        one.annotations.labels()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"bbox": [0, 0]}, {"area": "large"}, {"segmentation": [[1, 2, 3]]}]
+)
+def test_an_annotation_that_is_none_is_told_with_its_file(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    _image(tmp_path / "a.png")
+    outline = {"image_id": 1, "segmentation": _square(2, 2, 4)} | changes
+    file = _write(tmp_path / "a.json", [_entry(1, "a.png")], [outline])
+    (one,), _ = read_index(file)
+    with pytest.raises(InputError, match=r"a\.json.* cannot be understood"):
+        one.annotations.labels()
 
 
 def test_a_file_that_changed_since_is_named(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import logging
 import struct
+import threading
 import zlib
 
 import numpy as np
@@ -276,3 +278,64 @@ def test_image_larger_than_the_free_memory_is_refused(tmp_path, monkeypatch):
     for path in whole_files(tmp_path):
         with pytest.raises(InputError, match="memory are free"):
             rasters.read_raster(path)
+
+
+def ome_of_two_planes(path, second):
+    """A file with the first of two planes, that says where the second one is."""
+    uuids = [f"urn:uuid:{k}" for k in (1, 2)]
+    parts = "".join(
+        f'<TiffData FirstZ="{k}" PlaneCount="1"><UUID FileName="{name}">{uuid}</UUID>'
+        "</TiffData>"
+        for k, (name, uuid) in enumerate(zip((path.name, second), uuids, strict=True))
+    )
+    text = (
+        f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+        f'UUID="{uuids[0]}"><Image ID="Image:0"><Pixels ID="Pixels:0" '
+        'DimensionOrder="XYZCT" Type="uint8" SizeX="30" SizeY="21" SizeZ="2" SizeC="1" '
+        f'SizeT="1">{parts}</Pixels></Image></OME>'
+    )
+    tifffile.imwrite(path, GREY8, description=text, metadata=None)
+
+
+def test_parts_of_an_ome_tiff_beside_it_are_read(tmp_path, caplog):
+    ome_of_two_planes(tmp_path / "a.ome.tif", "b.tif")
+    tifffile.imwrite(tmp_path / "b.tif", GREY8 // 2)
+    image = read_image(tmp_path / "a.ome.tif")
+    np.testing.assert_array_equal(image, [GREY8, GREY8 // 2])
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    "name", ["../other.tif", "..\\other.tif", "{folder}/other.tif"]
+)
+def test_an_ome_tiff_does_not_lead_out_of_its_folder(tmp_path, caplog, name):
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "other.tif", GREY8 // 2)
+    path = tmp_path / "in" / "a.ome.tif"
+    ome_of_two_planes(path, name.format(folder=tmp_path))
+    np.testing.assert_array_equal(read_image(path), GREY8)
+    assert "other.tif as a part of it" in caplog.text
+
+
+def test_planes_that_are_not_there_are_told(tmp_path, caplog):
+    ome_of_two_planes(tmp_path / "a.ome.tif", "gone.tif")
+    image = read_image(tmp_path / "a.ome.tif")
+    np.testing.assert_array_equal(image, [GREY8, np.zeros_like(GREY8)])
+    assert "1 of 2 planes are missing" in caplog.text
+
+
+def test_what_another_thread_meets_does_not_harm_a_file(tmp_path, monkeypatch):
+    """Errors that tifffile only logs belong to the file whose reader met them."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY8)
+    decode = rasters._decode_tiff
+
+    def decode_beside_a_damaged_file(path):
+        complain = logging.getLogger("tifffile").error
+        other = threading.Thread(target=complain, args=("invalid page offset",))
+        other.start()
+        other.join()
+        return decode(path)
+
+    monkeypatch.setattr(rasters, "_decode_tiff", decode_beside_a_damaged_file)
+    np.testing.assert_array_equal(read_image(path), GREY8)

@@ -93,6 +93,7 @@ def test_sizes_are_read_without_decoding(tmp_path: Path) -> None:
     _picture(tmp_path / "a.png", np.zeros((5, 7)))
     _picture(tmp_path / "a.jpg", np.zeros((5, 7, 3)))
     _picture(tmp_path / "a.tif", np.zeros((5, 7)))
+    _picture(tmp_path / "a.tiff", np.zeros((5, 7, 3)))
     np.save(tmp_path / "a.npy", np.zeros((3, 5, 7)))
-    for ending in ("png", "jpg", "tif", "npy"):
+    for ending in ("png", "jpg", "tif", "tiff", "npy"):
         assert plane_size(tmp_path / f"a.{ending}") == (5, 7)

@@ -64,8 +64,14 @@ def test_large_and_falling_runs_survive_compression(runs: list[int]) -> None:
         {"size": [2, 2, 2], "counts": [8]},
         {"size": [2, 2], "counts": ["a"]},
         {"size": [2, 2], "counts": "~~~"},
+        {"size": [2, 2], "counts": [float("inf")]},
     ],
 )
 def test_broken_codes_are_refused(code: dict[str, Any]) -> None:
-    with pytest.raises((ValueError, TypeError, KeyError)):
+    with pytest.raises((ValueError, TypeError, KeyError, OverflowError)):
         decode(code)
+
+
+def test_a_number_without_end_is_not_read_to_its_end() -> None:
+    with pytest.raises(ValueError, match="more than 64 bits"):
+        decode({"size": [2, 2], "counts": "o" * 1000})
