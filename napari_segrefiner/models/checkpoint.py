@@ -106,8 +106,21 @@ def save_model(
         for name, tensor in weights.items()
     }
     with whole_file(path, is_only_writer=is_only_writer) as part:
-        save_file(tensors, part, metadata={"card": card.to_json()})
+        write_tensors(part, tensors, {"card": card.to_json()})
     return file_sha256(path)
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]
+) -> None:
+    """Write a safetensors file with the rights that new files have here.
+
+    The library makes files that their owner alone can read; models are shared.
+    """
+    path.touch()
+    rights = path.stat().st_mode
+    save_file(dict(tensors), path, metadata=metadata)
+    path.chmod(rights)
 
 
 def empty_network(config: NetworkConfig) -> DenoisingUNet:

@@ -173,7 +173,7 @@ class RunFolder:
         """Write the checkpoint: weights, their mean, moments, scale and counters."""
         if not self.writes:
             return
-        from safetensors.torch import save_file
+        from napari_segrefiner.models.checkpoint import write_tensors
 
         tensors = _named("network", learner.network.state_dict())
         if learner.mean_network is not learner.network:
@@ -191,7 +191,7 @@ class RunFolder:
         metadata = {"counters": json.dumps(entries)}
         try:
             with self._whole(STATE) as part:
-                save_file(plain, part, metadata=metadata)
+                write_tensors(part, plain, metadata)
         except (OSError, SafetensorError) as error:
             raise self.unwritable(error) from error
 

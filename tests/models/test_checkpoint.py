@@ -52,6 +52,13 @@ def test_a_saved_model_is_read_back(tmp_path, network, card):
     assert [p.name for p in tmp_path.iterdir()] == ["tiny.safetensors"]
 
 
+def test_a_model_may_be_read_by_whom_other_files_may_be_read(tmp_path, network, card):
+    plain, path = tmp_path / "plain", tmp_path / "tiny.safetensors"
+    plain.touch()
+    save_model(path, network.state_dict(), card)
+    assert path.stat().st_mode == plain.stat().st_mode
+
+
 def test_half_precision_is_half_the_size_and_nearly_the_same(tmp_path, network, card):
     full, half = tmp_path / "full.safetensors", tmp_path / "half.safetensors"
     save_model(full, network.state_dict(), card, half=False)
