@@ -121,13 +121,15 @@ def train(
                 counters.iteration, run.best, "", counters.best_iteration, False
             )
             return
-        training = _Training(run, config, data, network, counters, team, should_stop)
+        training = _Training(
+            run, config, data, network, counters, team, should_stop, is_new=is_new
+        )
         try:
             with alone_in(run):
                 try:
                     yield from training.events()
                 except (InputError, OptionError):
-                    if is_new and not run.has_state:  # such as data that do not fit
+                    if is_new and not training.has_begun:  # data that do not fit
                         run.forget()
                     raise
         except torch.OutOfMemoryError as error:
@@ -156,6 +158,8 @@ class _Training:
         counters: Counters,
         team: Team,
         should_stop: Callable[[], bool],
+        *,
+        is_new: bool,
     ) -> None:
         self.run = run
         self.config = config
@@ -165,6 +169,8 @@ class _Training:
         self.counters = counters
         self.team = team
         self.should_stop = should_stop
+        self.is_new = is_new
+        self.has_begun = False
         self.is_sound = True
 
     def events(self) -> Generator[Event, None, None]:
@@ -183,6 +189,7 @@ class _Training:
         learner = self._learner(batches)
         judge = Judge(run, self.config, held, _facts(self.data, samples, options))
         self._restore(learner)
+        self.has_begun = True
         yield TrainStarted(
             sets=samples.names,
             iteration=counters.iteration,
@@ -289,12 +296,14 @@ class _Training:
         )
 
     def _restore(self, learner: Learner) -> None:
-        """Continue from the checkpoint, or begin."""
+        """Continue from the checkpoint, or begin; what was told beyond it goes."""
         run, counters = self.run, self.counters
+        if not self.is_new:
+            reached = counters.iteration if run.has_state else -1
+            for name in (LOG, VALIDATION):
+                run.trim(name, reached)
         if run.has_state:
             run.restore(learner)
-            for name in (LOG, VALIDATION):
-                run.trim(name, counters.iteration)
         elif not self.options.minutes or known(self.options.iterations) <= MEASURED:
             counters.iterations = known(self.options.iterations)
         self.team.wait()

@@ -57,14 +57,16 @@ def start(
         )
         raise OptionError(message)
     team.wait()  # before the first process writes what the others look for
-    if has_state:
+    if is_used:
         config = run.read_config()
         config = dataclasses.replace(config, options=_continued(config, options))
         if Path(config.data) != data.resolve():
             logger.warning(
                 "The run began with %s and goes on with %s.", config.data, data
             )
-        return config, DenoisingUNet(config.card.network)
+        if has_state:
+            return config, DenoisingUNet(config.card.network)
+        options = config.options  # ended before its first checkpoint: it begins anew
     config, network = _first(run, data, options)
     run.write_config(config)
     team.wait()
@@ -80,7 +82,7 @@ def device_of(run: RunFolder, options: TrainOptions) -> Device:
         If the run's configuration cannot be read.
     """
     if options.device is None:
-        options = run.read_config().options if run.has_state else options.resolved()
+        options = run.read_config().options if run.is_used else options.resolved()
     return known(options.device)
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_segrefiner.errors import CollapseError, OptionError
+from napari_segrefiner.errors import CollapseError, InputError, OptionError
 from napari_segrefiner.models.card import ModelCard
 from napari_segrefiner.models.catalogue import load_model
 from napari_segrefiner.models.checkpoint import save_model
@@ -250,6 +250,35 @@ def test_a_stopped_run_resumes_as_if_it_had_not_stopped(
     ]
     for name, tensor in weights[0].items():
         assert torch.equal(tensor, weights[1][name])
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(
+    tmp_path: Path,
+    set_folder: Path,
+    tiny_options: TrainOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = dataclasses.replace(
+        tiny_options, iterations=2, validate_every=1, validation_windows=4, seed=7
+    )
+    run = RunFolder(tmp_path / "run")
+
+    def full(*_: object) -> None:
+        raise InputError("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, "save", full)
+        with pytest.raises(InputError, match="no room"):
+            list(loop.train(set_folder, run.path, options))
+    begun = run.read_config().options
+    assert begun.seed == 7
+    assert run.rows("log.csv")
+    list(loop.train(set_folder, run.path, TrainOptions(), resume=True))
+    assert run.read_config().options == begun
+    for name in ("log.csv", "validation.csv"):
+        told = [(row["iteration"], row.get("name")) for row in run.rows(name)]
+        assert [i for i, _ in told][-1] == "2"
+        assert len(set(told)) == len(told)
 
 
 def test_a_used_folder_needs_resume_and_a_finished_run_says_so(
