@@ -30,15 +30,13 @@ class ChannelBox(SteadyComboBox):
     @property
     def is_needed(self) -> bool:
         """Whether there is anything to choose."""
-        return self._channels is not None and self._channels.count > 1
+        return self._channels is not None
 
     @property
     def channel(self) -> int | None:
         """The chosen channel, None for all of them."""
         if self._channels is None:
             return None
-        if not self.is_needed:
-            return 0
         choice = self.currentData()
         if choice == DISPLAYED:
             return int(self._viewer.dims.current_step[self._axis])

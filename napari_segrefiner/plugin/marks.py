@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.plugin.edits import Edit
-from napari_segrefiner.plugin.images import fits, image_reader
+from napari_segrefiner.plugin.images import fits, plane_reader
 from napari_segrefiner.plugin.layer_record import (
     Origin,
     read_rows,
@@ -191,7 +191,7 @@ class Marks:
                 Correction(
                     # read in the worker, when its turn comes
                     image=partial(
-                        image_reader(image, layer, plane, sheet.channel).read, plane
+                        plane_reader(image, layer, plane, sheet.channel).read, plane
                     ),
                     coarse=sheet.coarse.copy(),
                     fine=np.array(layer.data[plane.index]),

@@ -12,7 +12,7 @@ import numpy as np
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.edits import Edit
-from napari_segrefiner.plugin.images import image_reader
+from napari_segrefiner.plugin.images import plane_reader
 from napari_segrefiner.plugin.layers import check_labels, check_writable
 from napari_segrefiner.plugin.marks import Marks
 from napari_segrefiner.plugin.planes import (
@@ -153,7 +153,7 @@ def plan_run(
         for slider in sliders(viewer, source):
             if slider.axis == choices.slider:
                 planes = planes_along(plane, slider)
-    reader = image_reader(choices.image, source, plane, choices.channel)
+    reader = plane_reader(choices.image, source, plane, choices.channel)
     destination = _destination(results, choices, source, label, planes)
     if destination is not None:
         check_writable(destination)
@@ -207,7 +207,7 @@ def plan_others(
     image: Any = first.image()  # listed, as the sheet was given
     return Run(
         request=RunRequest(
-            image=image_reader(image, layer, next(iter(others)), first.channel),
+            image=plane_reader(image, layer, next(iter(others)), first.channel),
             labels=labels,
             target=target,
             planes=tuple(others),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from napari_segrefiner.errors import InputError, SegRefinerError
 from napari_segrefiner.io.atomic import write_whole
 from napari_segrefiner.io.labels import write_labels
-from napari_segrefiner.plugin.images import check_fit, find_channels
+from napari_segrefiner.plugin.images import ImageReader, image_reader
 from napari_segrefiner.plugin.layers import as_now
 from napari_segrefiner.plugin.planes import array_shape, shape_text
 
@@ -33,14 +33,8 @@ class LayerPair:
     ----------
     name : str
         Of the image layer.
-    image : array
-        numpy, zarr or dask.
-    is_rgb : bool
-        The last axis of `image` holds colours.
-    channel_axis : int, optional
-        Axis of `image` that the labels lack.
-    channel : int, optional
-        The one channel to learn from; None takes all.
+    image : ImageReader
+        With the channels to learn from.
     labels : array
         The true masks.
     labels_name : str
@@ -51,10 +45,7 @@ class LayerPair:
     """
 
     name: str
-    image: Any
-    is_rgb: bool
-    channel_axis: int | None
-    channel: int | None
+    image: ImageReader
     labels: Any
     labels_name: str
     coarse: Any
@@ -62,8 +53,8 @@ class LayerPair:
     def replaces(self, other: LayerPair) -> bool:
         """Whether it is the same image with the same layer of labels, perhaps anew."""
         return (
-            self.image is other.image
-            and self.channel == other.channel
+            self.image.array is other.image.array
+            and self.image.channel == other.image.channel
             and self.labels_name == other.labels_name
         )
 
@@ -90,7 +81,7 @@ def pair_of(
             "choose a folder."
         )
         raise InputError(message)
-    check_fit(image, labels)
+    reader = image_reader(image, labels, channel)
     if coarse is not None and coarse is labels:
         message = (
             f"'{labels.name}' cannot be both true and coarse; choose another layer, or "
@@ -105,13 +96,9 @@ def pair_of(
             "be of one image."
         )
         raise InputError(message)
-    channels = find_channels(image, labels)
     return LayerPair(
         name=image.name,
-        image=image.data[0] if image.multiscale else image.data,
-        is_rgb=bool(image.rgb),
-        channel_axis=None if channels is None else channels.axis,
-        channel=channel,
+        image=reader,
         labels=as_now(labels),
         labels_name=labels.name,
         coarse=None if coarse is None else as_now(coarse),
@@ -160,14 +147,12 @@ def write_pairs(run: Path, pairs: Sequence[LayerPair]) -> Path:
 
 def image_of(pair: LayerPair) -> npt.NDArray[Any]:
     """The image in the shape of its labels, with channels first or colours last."""
-    image = np.asarray(pair.image)
-    shape = tuple(pair.labels.shape)
-    if pair.channel_axis is not None:
-        if pair.channel is not None:
-            return image.take(pair.channel, axis=pair.channel_axis)
-        return np.moveaxis(image, pair.channel_axis, 0)
+    reader, shape = pair.image, tuple(pair.labels.shape)
+    image = reader.read_at([slice(None)] * len(shape))
+    if reader.kind == "first":
+        return image.reshape(image.shape[:1] + shape)
     # An image with fewer axes than the labels is the same for all their planes.
-    return np.broadcast_to(image, shape + image.shape[-1:] * pair.is_rgb)
+    return np.broadcast_to(image, shape + image.shape[-1:] * reader.is_rgb)
 
 
 def _new_folder(run: Path, parts: Sequence[str]) -> Path:

@@ -11,7 +11,9 @@ from napari_segrefiner.plugin.images import (
     Channels,
     find_channels,
     fits,
-    image_reader,
+    matching_axes,
+    plane_reader,
+    same_place,
 )
 from napari_segrefiner.plugin.planes import Plane
 
@@ -29,22 +31,22 @@ def labels(*shape: int) -> Labels:
 
 def test_grey_and_rgb_images_are_read_as_they_are() -> None:
     grey, colour = noise(20, 30), noise(20, 30, 3)
-    reader = image_reader(Image(grey), labels(20, 30), YX, None)
+    reader = plane_reader(Image(grey), labels(20, 30), YX, None)
     np.testing.assert_array_equal(reader.read(YX), grey)
     assert reader.kind == "none"
-    reader = image_reader(Image(colour, rgb=True), labels(20, 30), YX, None)
+    reader = plane_reader(Image(colour, rgb=True), labels(20, 30), YX, None)
     np.testing.assert_array_equal(reader.read(YX), colour)
     assert reader.kind == "last"
 
 
 def test_channels_come_first_whatever_axis_they_have() -> None:
     data = noise(4, 20, 30)
-    reader = image_reader(Image(data), labels(20, 30), YX, None)
+    reader = plane_reader(Image(data), labels(20, 30), YX, None)
     np.testing.assert_array_equal(reader.read(YX), data)
     assert reader.kind == "first"
     last = Image(np.moveaxis(data, 0, -1), rgb=False)
     assert find_channels(last, labels(20, 30)) == Channels(2, 4)
-    reader = image_reader(last, labels(20, 30), YX, None)
+    reader = plane_reader(last, labels(20, 30), YX, None)
     np.testing.assert_array_equal(reader.read(YX), data)
 
 
@@ -53,9 +55,9 @@ def test_channels_of_a_stack_are_read_plane_by_plane(axis: int) -> None:
     data = noise(5, 2, 20, 30)  # planes, channels
     image = Image(np.moveaxis(data, 1, axis))
     plane = Plane((1, 2), (3, 0, 0))
-    reader = image_reader(image, labels(5, 20, 30), plane, None)
+    reader = plane_reader(image, labels(5, 20, 30), plane, None)
     np.testing.assert_array_equal(reader.read(plane), data[3])
-    reader = image_reader(image, labels(5, 20, 30), plane, 1)
+    reader = plane_reader(image, labels(5, 20, 30), plane, 1)
     np.testing.assert_array_equal(reader.read(plane), data[3, 1])
     assert reader.kind == "none"
 
@@ -63,23 +65,23 @@ def test_channels_of_a_stack_are_read_plane_by_plane(axis: int) -> None:
 def test_one_image_serves_all_planes_of_the_labels() -> None:
     data = noise(20, 30)
     plane = Plane((1, 2), (3, 0, 0))
-    reader = image_reader(Image(data), labels(5, 20, 30), plane, None)
+    reader = plane_reader(Image(data), labels(5, 20, 30), plane, None)
     np.testing.assert_array_equal(reader.read(plane), data)
     with pytest.raises(InputError, match="displayed axis"):
-        image_reader(Image(data), labels(5, 20, 30), Plane((0, 2), (0, 3, 0)), None)
+        plane_reader(Image(data), labels(5, 20, 30), Plane((0, 2), (0, 3, 0)), None)
 
 
 def test_a_plane_of_a_stack_in_any_direction() -> None:
     data = noise(5, 20, 30)
     plane = Plane((0, 2), (0, 7, 0))
-    reader = image_reader(Image(data), labels(5, 20, 30), plane, None)
+    reader = plane_reader(Image(data), labels(5, 20, 30), plane, None)
     np.testing.assert_array_equal(reader.read(plane), data[:, 7])
 
 
 def test_the_finest_level_of_a_multiscale_image_is_read() -> None:
     data = noise(20, 30)
     image = Image([data, data[::2, ::2]], multiscale=True)
-    reader = image_reader(image, labels(20, 30), YX, None)
+    reader = plane_reader(image, labels(20, 30), YX, None)
     np.testing.assert_array_equal(reader.read(YX), data)
 
 
@@ -89,9 +91,50 @@ def test_shapes_that_differ_are_told_with_the_remedy() -> None:
     with pytest.raises(
         InputError, match=r"20 x 30 .*'other' is 10 x 30; choose the im"
     ):
-        image_reader(image, labels(20, 30), YX, None)
+        plane_reader(image, labels(20, 30), YX, None)
 
 
 def test_a_channel_that_the_image_lacks_is_refused() -> None:
     with pytest.raises(InputError, match="3 channels"):
-        image_reader(Image(noise(3, 20, 30)), labels(20, 30), YX, 3)
+        plane_reader(Image(noise(3, 20, 30)), labels(20, 30), YX, 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "wanted", "axes"),
+    [
+        ((1, 1, 20, 30), (20, 30), (None, None, 0, 1)),
+        ((1, 3, 5, 20, 30), (5, 20, 30), (None, None, 0, 1, 2)),
+        ((5, 1, 20, 30), (5, 20, 30), (0, None, 1, 2)),
+        ((1, 3, 20, 30), (1, 1, 20, 30), (1, None, 2, 3)),
+        ((3, 20, 30), (1, 20, 30), (None, 1, 2)),
+        ((20, 30), (1, 5, 20, 30), (2, 3)),
+        ((20, 20), (20, 20, 20), (1, 2)),
+        ((2, 3, 20, 30), (20, 30), None),  # which of both are channels?
+        ((3, 20, 30), (5, 20, 30), None),
+        ((1, 20, 30), (5, 20, 30), None),  # one plane of five
+        ((5, 20, 30), (5, 1, 20, 30), None),  # they lie apart in the window
+        ((1, 30), (20, 30), None),
+    ],
+)
+def test_axes_of_one_plane_do_not_count(
+    image: tuple[int, ...],
+    wanted: tuple[int, ...],
+    axes: tuple[int | None, ...] | None,
+) -> None:
+    assert matching_axes(image, wanted) == axes
+    assert fits(Image(noise(*image)), labels(*wanted)) == (axes is not None)
+
+
+def test_what_has_axes_of_one_plane_is_read_and_lies_in_its_place() -> None:
+    data = noise(1, 3, 5, 20, 30)
+    plane = Plane((1, 2), (4, 0, 0))
+    image, masks = Image(data), labels(5, 20, 30)
+    reader = plane_reader(image, masks, plane, None)
+    np.testing.assert_array_equal(reader.read(plane), data[0, :, 4])
+    assert find_channels(image, masks) == Channels(1, 3)
+    assert same_place(image, masks)
+    colour = Image(noise(1, 20, 30, 3), rgb=True)
+    reader = plane_reader(colour, labels(20, 30), YX, None)
+    np.testing.assert_array_equal(reader.read(YX), colour.data[0])
+    assert find_channels(colour, labels(20, 30)) is None
+    assert not fits(Image(noise(4, 20, 30, 3), rgb=True), labels(20, 30))

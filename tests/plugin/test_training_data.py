@@ -52,6 +52,11 @@ def test_colours_channels_and_stacks_come_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pair.image, colour)
     (pair,) = written(tmp_path, Image(channels, rgb=False), Labels(labels), channel=1)
     np.testing.assert_array_equal(pair.image[..., 0], colour[..., 1])
+    first = np.moveaxis(colour, -1, 0)[None]
+    (pair,) = written(tmp_path, Image(first), Labels(labels[None]))
+    np.testing.assert_array_equal(pair.image, colour)
+    (pair,) = written(tmp_path, Image(first[:, :1]), Labels(labels))
+    np.testing.assert_array_equal(pair.image[..., 0], colour[..., 0])
     stack = np.stack([labels, labels * 0, np.roll(labels, 3, axis=1)])
     films = RNG.integers(0, 255, stack.shape, dtype=np.uint8)
     pairs = written(tmp_path, Image(films), Labels(stack))

@@ -11,7 +11,7 @@ from napari.layers import Image, Labels
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin.frames import Frame
-from napari_segrefiner.plugin.images import image_reader
+from napari_segrefiner.plugin.images import plane_reader
 from napari_segrefiner.plugin.planes import Plane
 from napari_segrefiner.plugin.worker import (
     Failed,
@@ -29,7 +29,7 @@ def request(label: int | None = None, n_planes: int = 1) -> RunRequest:
     labels = np.stack([squares()] * n_planes)
     planes = tuple(Plane((1, 2), (at, 0, 0)) for at in range(n_planes))
     image = Image((labels > 0) * np.uint8(9))
-    reader = image_reader(image, Labels(labels), planes[0], None)
+    reader = plane_reader(image, Labels(labels), planes[0], None)
     return RunRequest(
         reader, labels, None, planes, label, RefineOptions(seed=4), "default"
     )
