@@ -94,7 +94,7 @@ class Marks:
                 continue
             accepted = frozenset(sheet.accepted)
             now = np.asarray(layer.data[part.plane.index])
-            edit = sheet.follow(part.plane, now, part.labels)
+            edit = sheet.follow(part.plane, now, part.labels, edits)
             changes.append((sheet, edit, part.labels, accepted))
         old = [
             Change(sheet, (edit.ys, edit.xs), edit.before, labels, accepted)

@@ -94,10 +94,13 @@ class RunWriter:
     def _parts(self, run: Run) -> list[Part]:
         """What is going to be written, plane by plane.
 
-        Without others that were accepted or edited during the run.
+        Without others that were accepted or edited during the run. All of a new layer
+        is the plugin's work.
         """
         request = run.request
-        if request.others is None or run.destination is None:
+        if run.destination is None:
+            return [Part(done.plane, None, done.coarse) for done in run.done]
+        if request.others is None:
             return [
                 Part(done.plane, request.chosen(done.plane), done.coarse)
                 for done in run.done

@@ -65,7 +65,8 @@ class Sheet:
         """How the labels stand if the layer's plane is `now`.
 
         Edited is what was painted or erased from; an object that only gave way to a
-        neighbour is not.
+        neighbour is not, and neither is one with its coarse mask: then undo has gone
+        back to before the plugin's work, perhaps that of an earlier dock.
         """
         found, areas = _areas(now)
         there = set(found.tolist()) - {0}
@@ -73,6 +74,8 @@ class Sheet:
         painted = now != self.made
         edited = set(np.unique(now[painted]).tolist())
         edited |= set(np.unique(self.made[painted & (now == 0)]).tolist())
+        differs = now != self.coarse
+        edited &= set(np.unique([now[differs], self.coarse[differs]]).tolist())
         edited &= there
         accepted = self.accepted & there
         others = there & self.coarse_ids
@@ -84,12 +87,17 @@ class Sheet:
         )
 
     def follow(
-        self, plane: Plane, now: IntArray, labels: Collection[int] | None
+        self,
+        plane: Plane,
+        now: IntArray,
+        labels: Collection[int] | None,
+        edits: Iterable[Edit],
     ) -> Edit:
         """Take the masks of some labels, None: of all, as the plugin's own work.
 
-        Returns what that changed in `made`. These labels are not accepted any more:
-        they are not what a person has looked at.
+        They were written as `edits`; another label that a person has painted over these
+        stays painted. Returns what that changed in `made`. These labels are not
+        accepted any more: they are not what a person has looked at.
         """
         before = self.made.copy()
         if labels is None:
@@ -97,7 +105,11 @@ class Sheet:
             self.accepted.clear()
         else:
             ids = np.array(sorted(labels), now.dtype)
-            own = np.isin(now, ids) | np.isin(self.made, ids)
+            own = np.isin(now, ids) | (np.isin(self.made, ids) & (now == 0))
+            for edit in edits:
+                if edit.plane == plane:
+                    written = now[edit.ys, edit.xs] == edit.after
+                    own[edit.ys[written], edit.xs[written]] = True
             self.made[own] = now[own]
             self.accepted.difference_update(labels)
         return plane_edit(plane, before, self.made)

@@ -220,6 +220,35 @@ def test_refining_an_object_again_is_no_edit_and_neither_is_its_undo(
     assert marks(stage.result) == {5: "accepted"}
 
 
+def test_what_is_painted_over_an_object_counts_after_that_was_refined_again(
+    stage: Stage,
+) -> None:
+    stage.run()
+    paint(stage.result, 5, (25, 55), (26, 55))  # inside of 9
+    stage.controller.refine_object(stage.result, 9)
+    stage.work.finish()
+    counts(stage)
+    assert stage.result.data[25, 55] == 5
+    assert marks(stage.result) == {5: "edited"}
+    stage.result.undo()
+    counts(stage)
+    assert marks(stage.result) == {5: "edited"}
+
+
+def test_an_object_that_gives_pixels_back_in_restoring_is_no_edit(
+    stage: Stage,
+) -> None:
+    stage.labels.data[30:40, 20:30] = 7  # touches 5
+    stage.run()
+    paint(stage.result, 5, (35, 22), (35, 23))
+    stage.controller.refine_object(stage.result, 5)
+    stage.work.finish()
+    stage.controller.review.restore(stage.result, 5)
+    assert stage.result.data[35, 22] == 7
+    counts(stage)
+    assert marks(stage.result) == {}
+
+
 def test_accepting_another_object_survives_the_undo_of_a_run(stage: Stage) -> None:
     stage.run()
     stage.controller.refine_object(stage.result, 5)

@@ -228,3 +228,24 @@ def test_metadata_that_says_nonsense_is_left_out(stage: Stage, entry: Any) -> No
     stage.choose(labels=layer)
     stage.controller.next_object()
     assert stage.message == messages.NO_RESULT
+
+
+@pytest.mark.gui
+def test_undo_of_what_an_earlier_dock_has_done_is_no_edit(
+    make_dock: Any, engine: FakeEngine, qtbot: Any
+) -> None:
+    viewer, dock = make_dock()
+    _, labels = add_squares(viewer)
+    for label in (2, 5):
+        dock.controller.refine_object(unwrap(labels), label)
+        until_idle(dock, qtbot)
+    result = unwrap(viewer.layers["cells refined"])
+    dock = reopened(make_dock, viewer, dock, qtbot)
+    result.undo()
+    np.testing.assert_array_equal(result.data == 5, labels.data == 5)
+    dock.controller.count_corrections()
+    assert dock.learn_button.text() == "Learn from my corrections (0)"
+    result.redo()
+    result.data_setitem((np.array([45]), np.array([30])), 5)
+    dock.controller.count_corrections()
+    assert dock.learn_button.text() == "Learn from my corrections (1)"
