@@ -9,7 +9,6 @@ them in.
 from __future__ import annotations
 
 import dataclasses
-import operator
 import types
 import typing
 from collections.abc import Iterable
@@ -326,15 +325,18 @@ class RefineOptions:
     )
 
     def __post_init__(self) -> None:
-        # NumPy's whole numbers are as good as Python's, but no JSON.
-        for name in ("ids", "channels"):
-            numbers = getattr(self, name)
-            if isinstance(numbers, Iterable):
-                plain = (
-                    operator.index(n) if hasattr(n, "__index__") else n for n in numbers
-                )
-                object.__setattr__(self, name, tuple(plain))
+        for name, value in vars(self).items():
+            object.__setattr__(self, name, _plain(value))
         check_options(self)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, which JSON knows, and several of them as a tuple."""
+    if getattr(value, "ndim", None) == 0:
+        return value.item()
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return tuple(map(_plain, value))
+    return value
 
 
 #: What preset ``published`` stands for, whatever the card says (SPEC 3.2).

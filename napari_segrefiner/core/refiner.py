@@ -357,12 +357,8 @@ def _masks_of(
 def as_options(
     options: RefineOptions | None, keywords: OptionKeywords
 ) -> RefineOptions:
-    """Options with some of them replaced; lists are as good as tuples."""
-    changes: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list | np.ndarray) else value
-        for name, value in keywords.items()
-    }
-    return dataclasses.replace(options or RefineOptions(), **changes)
+    """Options with some of them replaced."""
+    return dataclasses.replace(options or RefineOptions(), **keywords)
 
 
 def _spell_out_keywords() -> None:

@@ -101,7 +101,9 @@ class Strategy:
 
     def windows(self, job: Job) -> WindowPass | None:
         """The pass over windows that follows the pass on the crop, if there is one."""
-        return self._passes.get(job.mode)
+        windows = self._passes.get(job.mode)
+        is_asked = windows is not None and windows.work(job.crop, job.target.box) > 0
+        return windows if is_asked else None
 
     def work(self, job: Job) -> int:
         """About how many grid pixels times steps an object takes."""

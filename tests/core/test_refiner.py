@@ -22,6 +22,7 @@ from napari_segrefiner.core.events import BatchDone, RunDone, RunStarted, StepDo
 from napari_segrefiner.core.keywords import OptionKeywords
 from napari_segrefiner.core.masks import refine_masks
 from napari_segrefiner.core.refiner import Refiner, refine
+from napari_segrefiner.core.report import measure_uncertainty
 from napari_segrefiner.errors import DeviceError, InputError, ModelError, OptionError
 from napari_segrefiner.metrics import iou
 from napari_segrefiner.options import RefineOptions
@@ -317,6 +318,24 @@ def random_run(**options: Any) -> Array:
     return refine(image, labels, model=stub_model(tiny_network()), **options).labels
 
 
+def test_objects_without_windows_are_judged_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The guard that decides about windows is not asked where there are none."""
+    image, labels = scene()
+    judged = []
+
+    def measure(coarse: Any, *rest: Any) -> Any:
+        judged.append(coarse)
+        return measure_uncertainty(coarse, *rest)
+
+    monkeypatch.setattr("napari_segrefiner.core.settle.measure_uncertainty", measure)
+    result = refine(image, labels, model=stub_model(bright), windows=True, doubt=0.5)
+    n_with_windows = sum(one.n_windows > 0 for one in result.report)
+    assert 0 < n_with_windows < len(result.report)
+    assert len(judged) == len(result.report) + n_with_windows
+
+
 def test_the_seed_decides_and_nothing_else() -> None:
     first = random_run(seed=5)
     torch.rand(7)
@@ -554,6 +573,27 @@ def test_keywords_win_over_options() -> None:
     result = refine(image, labels, model=ORACLE, options=options, steps=1)
     assert result.record["options"]["steps"] == 1
     assert result.record["options"]["seed"] == 4
+
+
+def test_numbers_of_numpy_are_as_good_as_pythons() -> None:
+    options = RefineOptions(
+        ids=np.array([3, 7], np.uint16),  # type: ignore[arg-type]
+        channels=[np.int64(0)],  # type: ignore[arg-type]
+        seed=np.int64(4),  # type: ignore[arg-type]
+        padding=np.float32(0.5),  # type: ignore[arg-type]
+        flips=np.True_,  # type: ignore[arg-type]
+    )
+    plain = RefineOptions(ids=(3, 7), channels=(0,), seed=4, padding=0.5, flips=True)
+    assert options == plain
+    assert json.dumps(dataclasses.asdict(options)) == json.dumps(
+        dataclasses.asdict(plain)
+    )
+
+
+@pytest.mark.parametrize("ids", ["37", (True,), (3.0,), np.array(3), ((3, 7),)])
+def test_ids_that_are_no_whole_numbers_are_refused(ids: Any) -> None:
+    with pytest.raises(OptionError, match=r"^ids is .* of type (int|tuple)"):
+        RefineOptions(ids=ids)
 
 
 @pytest.mark.parametrize(
