@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ COLOURS: dict[int | None, str] = {
 }
 OPACITY = 0.8
 #: A plane up to this many pixels gets a preview of its size; in a larger one the
-#: preview covers the objects of a batch, and of those what is in sight.
+#: preview covers the objects of a batch, with every n-th pixel if they need more.
 MOST_PIXELS = 2048 * 2048
 
 
@@ -47,6 +48,7 @@ class Preview:
         self._source: Labels | None = None
         self._plane: Plane | None = None
         self._box = Box(0, 0, 0, 0)
+        self._stride = 1
         self._newest: Frame | None = None
         self._drawn: Frame | None = None
         self._outline: tuple[tuple[int, ...], Box] | None = None
@@ -84,9 +86,10 @@ class Preview:
         self._finished.clear()
         if not self._place(frame, source) or self._layer is None:
             return
-        data = self._layer.data.reshape(self._box.shape)
+        shape = self._layer.data.shape
+        data = self._layer.data.reshape([shape[axis] for axis in frame.plane.axes])
         for each in (*finished, frame):
-            draw(each, self._drawn, data, self._box)
+            draw(each, self._drawn, data, self._box, self._stride)
             self._drawn = each
         self._layer.visible = True
         self._layer.refresh(extent=False, thumbnail=False, highlight=False)
@@ -119,15 +122,10 @@ class Preview:
         shape = array_shape(source)
         height, width = (shape[axis] for axis in frame.plane.axes)
         is_small = height * width <= MOST_PIXELS
-        box = (
-            Box(0, 0, height, width)
-            if is_small
-            else _limit(self._extent(frame), source, frame.plane)
-        )
-        if box.height <= 0 or box.width <= 0:
-            return False
+        box = Box(0, 0, height, width) if is_small else self._extent(frame)
         if frame.plane != self._plane or box != self._box or self._layer is None:
             self._box = box
+            self._stride = math.ceil(math.sqrt(box.height * box.width / MOST_PIXELS))
             self._move(source, frame.plane)
             self._plane = frame.plane
         return True
@@ -147,23 +145,27 @@ class Preview:
     def _move(self, source: Labels, plane: Plane) -> None:
         """Give the layer the box's shape and place, empty; add it if there is none."""
         place = geometry(source)
+        first = np.array(plane.start(self._box))
+        shape = [1] * plane.ndim
+        for axis, side in zip(plane.axes, self._box.shape, strict=True):
+            shape[axis] = -(-side // self._stride)
+            place["scale"][axis] *= self._stride
+            first[axis] += (self._stride - 1) / 2  # the middle of a pixel this large
         # Where the source's own transform (without its affine) puts the first pixel.
         place["translate"] = Affine(
             scale=source.scale,
             translate=source.translate,
             rotate=source.rotate,
             shear=source.shear,
-        )(np.array(plane.start(self._box)))
-        shape = [1] * plane.ndim
-        for axis, side in zip(plane.axes, self._box.shape, strict=True):
-            shape[axis] = side
+        )(first)
         data = np.zeros(shape, np.uint8)
         self._drawn = None
         layer = self._layer
         if layer is not None and layer.ndim == data.ndim:
             layer.data = data
             # Each of them redraws the layer, so only what differs is set.
-            names = ["translate"] if self._plane is not None else list(place)
+            is_new = self._plane is None
+            names = list(place) if is_new else ["scale", "translate"]
             for name in names:
                 setattr(layer, name, place[name])
             return
@@ -187,61 +189,56 @@ class Preview:
 
 
 def draw(
-    frame: Frame, previous: Frame | None, data: npt.NDArray[np.uint8], window: Box
+    frame: Frame,
+    previous: Frame | None,
+    data: npt.NDArray[np.uint8],
+    window: Box,
+    stride: int = 1,
 ) -> None:
-    """Draw a frame's objects into `data`, the (Y, X) pixels of `window`.
+    """Draw a frame's objects into `data`, every `stride`-th (Y, X) pixel of `window`.
 
     The objects as `previous` showed them are wiped out first if they are the same ones;
     objects of earlier batches stay. A step in windows changes nothing outside of them.
     """
     if frame.windows:
-        _wipe(frame.windows, data, window)
+        for box in frame.windows:
+            data[_every(box, window, stride)[0]] = 0
     elif previous is not None and previous.ids == frame.ids:
-        for pixels, values in _parts(previous, data, window):
+        for pixels, values in _parts(previous, data, window, stride):
             pixels[values > 0] = 0
-    for pixels, values in _parts(frame, data, window):
+    for pixels, values in _parts(frame, data, window, stride):
         pixels[values > 0] = values[values > 0]
 
 
-def _wipe(windows: tuple[Box, ...], data: npt.NDArray[np.uint8], window: Box) -> None:
-    """Make room for what a step in windows shows."""
-    for box in windows:
-        inside = box.shift(-window.y0, -window.x0).clip(window.shape)
-        if inside.height > 0 and inside.width > 0:
-            data[inside.slices] = 0
-
-
 def _parts(
-    frame: Frame, data: npt.NDArray[np.uint8], window: Box
+    frame: Frame, data: npt.NDArray[np.uint8], window: Box, stride: int
 ) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]]:
     """For each object the view of `data` that it lies in, and its values there."""
     for packed, coarse in zip(frame.masks, frame.coarse, strict=True):
-        box = packed.box
-        inside = box.shift(-window.y0, -window.x0).clip(window.shape)
-        if inside.height <= 0 or inside.width <= 0:
-            continue
-        inner = inside.shift(window.y0 - box.y0, window.x0 - box.x0).slices
+        outer, inner = _every(packed.box, window, stride)
         now, before = packed.unpack()[inner], coarse.unpack()[inner]
         values = np.zeros(now.shape, np.uint8)
         values[now & before] = KEPT
         values[now & ~before] = GAINED
         values[before & ~now] = GIVEN_UP
-        yield data[inside.slices], values
+        yield data[outer], values
 
 
-def _limit(box: Box, source: Labels, plane: Plane) -> Box:
-    """The box if it is small, else its part that is in sight, else its first corner."""
-    if box.height * box.width <= MOST_PIXELS:
-        return box
-    first, last = source.corner_pixels[:, list(plane.axes)]
-    sight = Box(int(first[0]), int(first[1]), int(last[0]) + 1, int(last[1]) + 1)
-    seen = Box(
-        max(box.y0, sight.y0),
-        max(box.x0, sight.x0),
-        min(box.y1, sight.y1),
-        min(box.x1, sight.x1),
+def _every(
+    box: Box, window: Box, stride: int
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where every `stride`-th pixel of `window` that is in `box` is: there, and in it.
+
+    Examples
+    --------
+    >>> _every(Box(0, 12, 1, 20), Box(0, 10, 1, 18), 3)[1][1]
+    slice(1, 6, 3)
+    """
+    dy, dx = window.y0 - box.y0, window.x0 - box.x0
+    there = box.shift(-window.y0, -window.x0).clip(window.shape)
+    y0, x0, y1, x1 = (-(-side // stride) for side in there)
+    inner = (
+        slice(y0 * stride + dy, max(there.y1 + dy, 0), stride),
+        slice(x0 * stride + dx, max(there.x1 + dx, 0), stride),
     )
-    side = int(MOST_PIXELS**0.5)
-    return Box(
-        seen.y0, seen.x0, min(seen.y1, seen.y0 + side), min(seen.x1, seen.x0 + side)
-    )
+    return Box(y0, x0, y1, x1).slices, inner

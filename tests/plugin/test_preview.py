@@ -197,3 +197,37 @@ def test_windows_do_not_move_the_layer_of_a_large_image(
     np.testing.assert_array_equal(preview.layer.translate, (0, 10))
     shown = preview.layer.data[0].tolist()
     assert shown == [GIVEN_UP, KEPT, 0, 0, 0, 0, KEPT, GAINED]
+
+
+def test_a_large_object_is_shown_as_a_whole_with_every_nth_pixel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_PIXELS", 16)
+    viewer, source = setting((40, 50), scale=(0.5, 0.25), translate=(5, -2))
+    preview = Preview(viewer)
+    preview.begin(source)
+    coarse = np.zeros((11, 12), bool)
+    coarse[2:, 1:] = True
+    box = Box(20, 30, 31, 42)
+    preview.push(frame(box, coarse, coarse))
+    preview.show()
+    layer = preview.layer
+    assert layer is not None
+    assert layer.data.shape == (4, 4)  # every third one
+    np.testing.assert_array_equal(layer.data == KEPT, coarse[::3, ::3])
+    # Each of its pixels covers three by three of the source's.
+    for corner, own in (((-0.5, -0.5), (19.5, 29.5)), ((3.5, 3.5), (31.5, 41.5))):
+        np.testing.assert_allclose(
+            layer.data_to_world(corner), source.data_to_world(own)
+        )
+    window = Box(23, 32, 28, 37)  # two of every third row and column
+    nothing = np.zeros((5, 5), bool)
+    preview.push(frame(window, nothing, nothing, windows=(window,)))
+    preview.show()
+    shown = coarse[::3, ::3].copy()
+    shown[1:3, 1:3] = False
+    np.testing.assert_array_equal(layer.data == KEPT, shown)
+    preview.begin(source)
+    preview.push(frame(Box(0, 0, 1, 4), bar(4, 0), bar(4, 0)))
+    preview.show()
+    np.testing.assert_array_equal(layer.scale, source.scale)
