@@ -12,9 +12,15 @@ from napari_segrefiner.errors import SegRefinerError
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.engine import Engine
 from napari_segrefiner.plugin.frames import Frame, History
-from napari_segrefiner.plugin.layers import is_labels, is_listed, unwrap
+from napari_segrefiner.plugin.layers import (
+    check_labels,
+    is_labels,
+    is_listed,
+    unwrap,
+)
 from napari_segrefiner.plugin.loader import Loader
 from napari_segrefiner.plugin.marks import Marks
+from napari_segrefiner.plugin.planes import displayed_plane
 from napari_segrefiner.plugin.preview import Preview
 from napari_segrefiner.plugin.results import Results
 from napari_segrefiner.plugin.review import Review
@@ -145,10 +151,21 @@ class Controller:
         """Refine the object under the cursor."""
         layer = self.operand()
         label = None if layer is None else self.label_under_cursor(layer)
-        if layer is None or label is None:
-            self._view.show_message(messages.NO_OBJECT, "notice")
+        if layer is None:
+            self._view.show_message(messages.NO_LABELS, "notice")
+        elif label is None:
+            self._view.show_message(self._why_no_object(layer), "notice")
         else:
             self.refine_object(layer, label)
+
+    def _why_no_object(self, layer: Labels) -> str:
+        """Why there is no object under the cursor, and what to do."""
+        try:
+            check_labels(layer)
+            displayed_plane(self._viewer, layer)
+        except SegRefinerError as error:
+            return str(error)
+        return messages.NO_OBJECT if layer.visible else messages.hidden(layer.name)
 
     def refine_object(self, layer: Labels, label: int) -> None:
         """Refine one object; while another one is at work it waits for its turn."""

@@ -38,6 +38,11 @@ NO_OTHERS = (
 )
 
 
+def hidden(layer: str) -> str:
+    """The sentence if the layer whose object is to be refined is not in sight."""
+    return f"'{layer}' is hidden; show it, or select the layer that you see."
+
+
 def source_gone(result: str, source: str) -> str:
     """The sentence where the coarse labels of a result are needed.
 

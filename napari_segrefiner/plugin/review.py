@@ -254,11 +254,14 @@ def centre_on(viewer: ViewerModel, layer: Labels, item: Finding) -> None:
     for axis in range(layer.ndim):
         if axis + missing not in viewer.dims.displayed:
             viewer.dims.set_point(axis + missing, float(world[axis]))
-    shown = [axis - missing for axis in viewer.dims.displayed[-2:]]
-    if min(shown) < 0:
+    shown = [axis - missing for axis in viewer.dims.displayed]
+    if min(shown[-2:]) < 0:
         return
     camera = camera_of(viewer)
-    camera.center = (0.0, float(world[shown[0]]), float(world[shown[1]]))
+    # A layer may lack the depth of the 3-D display, and that display the depth.
+    camera.center = tuple(
+        float(world[axis]) if axis >= 0 else 0.0 for axis in [-1, *shown][-3:]
+    )
     first, last = layer.corner_pixels[:, list(item.plane.axes)]
     sight = np.maximum(np.asarray(last) - np.asarray(first), 1)
     if sight.min() <= 1:

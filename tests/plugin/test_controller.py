@@ -198,6 +198,12 @@ def test_the_object_under_the_cursor_is_refined() -> None:
     stage.point_at(0, 0)
     stage.controller.refine_under_cursor()
     assert stage.message == messages.NO_OBJECT
+    stage.viewer.layers.selection.active = stage.labels  # hidden by the run
+    stage.controller.refine_under_cursor()
+    assert stage.message == messages.hidden("cells")
+    stage.choose(labels=None)
+    stage.controller.refine_under_cursor()
+    assert stage.message == messages.NO_LABELS
 
 
 def test_from_the_source_an_existing_result_is_written_into(stage: Stage) -> None:
@@ -426,9 +432,11 @@ def test_multiscale_labels_and_three_dimensions_are_refused(stage: Stage) -> Non
     stage.controller.refine()
     assert "multiscale" in stage.message
     stage.controller.refine_under_cursor()
-    assert stage.message == messages.NO_OBJECT
+    assert "multiscale" in stage.message
     stage = stack_stage()
     stage.viewer.dims.ndisplay = 3
+    stage.controller.refine_under_cursor()
+    assert "2D display" in stage.message
     stage.controller.refine()
     assert "2D display" in stage.message
 

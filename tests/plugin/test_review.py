@@ -40,6 +40,10 @@ def test_next_moves_the_slider_to_the_objects_plane() -> None:
     stage.controller.next_object()
     assert stage.viewer.dims.point[0] == 3 * 2
     assert camera_of(stage.viewer).center[1:] == pytest.approx((25.5, 56.5))
+    stage.viewer.dims.ndisplay = 3
+    stage.controller.next_object()
+    stage.controller.next_object()
+    assert camera_of(stage.viewer).center == pytest.approx((3 * 2, 11.5, 12.5))
 
 
 def test_zoom_changes_only_for_dots_and_giants(stage: Stage) -> None:
