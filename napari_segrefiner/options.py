@@ -240,7 +240,7 @@ class RefineOptions:
     )
     min_padding: int | None = option(
         None,
-        "Smallest margin of a crop on each side.",
+        "Pixels added to that margin, so that small objects have one too.",
         minimum=0,
         maximum=512,
         unit="px",
@@ -260,6 +260,12 @@ class RefineOptions:
         maximum=1024,
         unit="px",
         source="SPEC 3.2, RECIPE 3",
+    )
+    zoom: float | None = option(
+        None,
+        "How much larger than its grid the first step sees an object; 1 is off.",
+        minimum=1,
+        maximum=4,
     )
     transition: Transition | None = option(
         None,
@@ -349,6 +355,7 @@ PUBLISHED: dict[str, Any] = {
     "min_padding": 20,
     "min_area": 512,
     "grid": 256,
+    "zoom": 1.0,
     "transition": "marginal",
     "last": "soft",
     "flips": False,
