@@ -94,8 +94,7 @@ class Team:
 
     def wait(self) -> None:
         """Wait until all processes are here."""
-        if self.size > 1:
-            self.agree(0.0)
+        self.any(False)  # what the first one says may pass before the last one hears it
 
 
 @contextmanager

@@ -52,6 +52,28 @@ if is_first:
     Path(folder, "losses.json").write_text(json.dumps(losses))
 """
 
+#: The first of four processes writes what the last one, which is late, must not find.
+LATE = """
+import sys, time
+from pathlib import Path
+import torch
+from torch import distributed
+from napari_segrefiner.training.distributed import Team
+
+rank, folder = int(sys.argv[1]), Path(sys.argv[2])
+store = f"file://{folder / 'store'}"
+distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=4)
+team = Team(rank, 4, torch.device("cpu"))
+team.any(False)
+if rank == 3:
+    time.sleep(1)
+    assert not (folder / "written").exists()
+team.wait()
+if rank == 0:
+    (folder / "written").touch()
+distributed.destroy_process_group()
+"""
+
 
 def test_parts_of_a_batch_add_up_to_the_whole(discs: Discs) -> None:
     batches = TrainingBatches(discs, DRAWS)
@@ -107,6 +129,14 @@ def test_without_a_mean_the_network_itself_is_the_model(discs: Discs) -> None:
         not torch.equal(a, b)
         for a, b in zip(before, learner.mean_network.parameters(), strict=True)
     )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="gloo needs more there")
+def test_every_process_waits_for_the_last(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LATE]
+    team = [subprocess.Popen([*command, str(rank), str(tmp_path)]) for rank in range(4)]
+    assert [one.wait(timeout=300) for one in team] == [0, 0, 0, 0]
 
 
 @pytest.mark.slow
