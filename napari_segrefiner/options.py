@@ -261,12 +261,6 @@ class RefineOptions:
         unit="px",
         source="SPEC 3.2, RECIPE 3",
     )
-    zoom: float | None = option(
-        None,
-        "How much larger than its grid the first step sees an object; 1 is off.",
-        minimum=1,
-        maximum=4,
-    )
     transition: Transition | None = option(
         None,
         "marginal: states redrawn at each step; absorbing: fine pixels stay fine.",
@@ -355,7 +349,6 @@ PUBLISHED: dict[str, Any] = {
     "min_padding": 20,
     "min_area": 512,
     "grid": 256,
-    "zoom": 1.0,
     "transition": "marginal",
     "last": "soft",
     "flips": False,
