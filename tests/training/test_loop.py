@@ -264,7 +264,8 @@ def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(
     run = RunFolder(tmp_path / "run")
 
     def full(*_: object) -> None:
-        raise InputError("no room")
+        message = "no room"
+        raise InputError(message)
 
     with monkeypatch.context() as patched:
         patched.setattr(RunFolder, "save", full)
