@@ -198,7 +198,7 @@ def read_tuned(path: Path) -> Tuned:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        choices = tuple(Choice(**one) for one in content["choices"])
+        choices = tuple(_choice(one) for one in content["choices"])
         return Tuned(choices, content["made_on"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         msg = (
@@ -206,3 +206,16 @@ def read_tuned(path: Path) -> Tuned:
             "napari-segrefiner tune."
         )
         raise InputError(msg) from error
+
+
+def _choice(entry: dict[str, Any]) -> Choice:
+    """A choice as it was written; ValueError if its baseline has no such settings."""
+    choice = Choice(**entry)
+    grids = BASELINES[choice.baseline].grids
+    is_known = any(set(choice.settings) == set(grid) for grid in grids)
+    if not is_known or not all(
+        isinstance(value, int | float) for value in dict(choice.settings).values()
+    ):
+        message = f"{choice.baseline} has no settings {choice.settings}"
+        raise ValueError(message)
+    return choice

@@ -192,6 +192,14 @@ def test_names_are_checked(tmp_path):
         read_tuned(tmp_path / "none.json")
 
 
+@pytest.mark.parametrize("settings", [{"x": 1}, "band", {"sigma": "2", "band": 0.1}])
+def test_settings_that_no_baseline_has_are_refused(tmp_path, settings):
+    choice = Choice("edge_snap", "cells", settings, 1, 1, 1)
+    write_tuned(tmp_path / "t.json", Tuned((choice,)))
+    with pytest.raises(InputError, match="edge_snap has no settings"):
+        read_tuned(tmp_path / "t.json")
+
+
 def test_baselines_are_columns_of_the_validation(sets):
     names = ("nothing", "edge_snap")
     (row,) = validate(
