@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from npe2 import PluginManifest
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
@@ -28,3 +29,23 @@ def test_readme_names_the_commands_that_the_makefile_has() -> None:
     assert {"demo", "test", "run"} <= named
     for name in named:
         assert re.search(rf"^{name}:", makefile, re.MULTILINE), name
+
+
+def test_menus_are_named_as_napari_shows_them() -> None:
+    """Several widgets of a plugin share a submenu, a single sample has none."""
+    manifest = PluginManifest.from_file(ROOT / "napari.yaml")
+    parts = manifest.contributions
+    titles = {command.id: command.title for command in parts.commands}
+    shown = {f"Plugins > SegRefiner > {w.display_name}" for w in parts.widgets}
+    shown |= {f"File > Open Sample > {s.display_name}" for s in parts.sample_data}
+    for menu, items in parts.menus.items():
+        *_, above, name = menu.split("/")
+        shown |= {f"{above} > {name} > {titles[i.command]}".title() for i in items}
+    assert (len(parts.widgets), len(parts.sample_data)) == (3, 1)
+    named = re.compile(r"(?:Plugins|File|Layers) > [A-Z]\w+ > [A-Z]")
+    for document in DOCUMENTS:
+        text = " ".join(document.read_text(encoding="utf-8").split())
+        assert "Plugins > SegRefiner" not in text.replace("Plugins > SegRefiner > ", "")
+        for found in named.finditer(text):
+            rest = text[found.start() :].lower()
+            assert any(rest.startswith(path.lower()) for path in shown), rest[:60]
