@@ -235,8 +235,8 @@ class CompareDock(Docked):
 
     def _show_running(self, is_running: bool) -> None:
         self.is_running = is_running
-        self.compare_button.setEnabled(not is_running)
         self.stop_button.setEnabled(is_running)
+        self.compare_button.setEnabled(not is_running)
         self.progress_bar.setVisible(is_running)
         has_results = self.compared is not None and not is_running
         for button in (self.copy_button, self.json_button, self.page_button):

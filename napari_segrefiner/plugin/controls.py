@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QLineEdit,
-    QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -19,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_segrefiner.errors import OptionError
 from napari_segrefiner.options import OptionSpec
+from napari_segrefiner.plugin.widgets import quiet_button
 
 #: What stands in a widget for None, with what that means.
 FROM_MODEL, FROM_PRESET = "from model", "preset"
@@ -139,11 +139,11 @@ class Fold(QWidget):
         super().__init__()
         self._name = name
         self._content = content
-        self.button = QPushButton()
+        self.button = quiet_button("", "")
         self.button.setFlat(True)
-        self.button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.button.setStyleSheet(
             "QPushButton {text-align: left; background: transparent; padding: 2px 0;}"
+            + self.button.styleSheet()
         )
         self.button.clicked.connect(self.toggle)
         layout = QVBoxLayout(self)
@@ -177,6 +177,23 @@ def form_layout(parent: QWidget) -> QFormLayout:
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     return layout
+
+
+def align_labels(*forms: QFormLayout) -> None:
+    """One left edge for the fields of these forms, hidden rows included.
+
+    To be called once napari's style sheet has set the fonts.
+    """
+    labels = [
+        form.itemAt(row, QFormLayout.ItemRole.LabelRole).widget()
+        for form in forms
+        for row in range(form.rowCount())
+    ]
+    for label in labels:
+        label.ensurePolished()
+    width = max(label.sizeHint().width() for label in labels)
+    for label in labels:
+        label.setMinimumWidth(width)
 
 
 def option_widget(

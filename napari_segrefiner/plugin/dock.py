@@ -108,6 +108,8 @@ class SegRefinerDock(Docked):
         waiting = [self.refine_button, self.learn_button, self.others_button]
         if job != "object":  # while it is, further objects wait for their turn
             waiting.append(self.selected_button)
+        # First, as the focus goes on to it from a button that is disabled.
+        self.stop_button.setEnabled(True)
         for button in self._starters():
             is_waiting = job is not None and button in waiting
             button.setEnabled(not is_waiting)

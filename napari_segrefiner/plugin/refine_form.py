@@ -13,6 +13,7 @@ from napari_segrefiner.plugin.controls import (
     Fold,
     OptionForm,
     SteadyComboBox,
+    align_labels,
     form_layout,
     option_widget,
     tooltip,
@@ -130,7 +131,7 @@ class RefineForm(QWidget):
         choose(self.mode_box, self._settings.get("mode", ""))
         self.mode_box.setMinimumContentsLength(5)
         self.windows_box = QCheckBox("boxes")
-        self.windows_box.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.windows_box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.windows_box.setChecked(self._settings.get("windows", "") == "shown")
         self.target_box = SteadyComboBox()
         target: Target
@@ -201,17 +202,7 @@ class RefineForm(QWidget):
 
     def align(self) -> None:
         """One left edge for all fields, and room for the longest choice."""
-        forms = (self._form, self.option_form.layout())
-        labels = [
-            form.itemAt(row, QFormLayout.ItemRole.LabelRole).widget()
-            for form in forms
-            for row in range(form.rowCount())
-        ]
-        for label in labels:
-            label.ensurePolished()
-        width = max(label.sizeHint().width() for label in labels)
-        for label in labels:
-            label.setMinimumWidth(width)
+        align_labels(self._form, self.option_form.layout())
         self.target_box.ensurePolished()
         text = self.target_box.fontMetrics().horizontalAdvance(
             max(TARGETS.values(), key=len)

@@ -115,8 +115,8 @@ class TrainingDock(Docked):
 
     def show_running(self, is_running: bool) -> None:
         """Switch between ready and at work."""
-        self.start_button.setEnabled(not is_running)
         self.stop_button.setEnabled(is_running)
+        self.start_button.setEnabled(not is_running)
         self.stop_button.setText(STOP)
         self.stop_button.setToolTip(STOP_TIP)
         self.form.setEnabled(not is_running)

@@ -18,6 +18,7 @@ from napari_segrefiner.plugin.controls import (
     Fold,
     OptionForm,
     SteadyComboBox,
+    align_labels,
     form_layout,
     name_default,
     option_widget,
@@ -237,20 +238,8 @@ class TrainingForm(QWidget):
         layout.addWidget(self.more)
 
     def align(self) -> None:
-        """One left edge for all fields of a form, hidden rows included.
-
-        Once the style sheet has set the fonts. The further options have longer names:
-        they keep an edge of their own.
-        """
-        labels = [
-            self.form.itemAt(at, QFormLayout.ItemRole.LabelRole).widget()
-            for at in range(self.form.rowCount())
-        ]
-        for label in labels:
-            label.ensurePolished()
-        width = max(label.sizeHint().width() for label in labels)
-        for label in labels:
-            label.setMinimumWidth(width)
+        """One left edge for all fields but those of "More", whose names are long."""
+        align_labels(self.form)
 
     def _connect(self) -> None:
         self.source_box.currentIndexChanged.connect(self._on_source)

@@ -25,6 +25,9 @@ from napari_segrefiner.plugin.view import Tone
 
 MARKS: dict[Tone, str] = {"busy": "", "done": "✓ ", "notice": "⚠ "}
 
+#: napari's style does not show which button has the focus.
+FOCUSED = "QPushButton:focus {border: 1px solid palette(highlight);}"
+
 #: Letters of a word that are shown at least; what is longer is shortened to about that.
 MOST_LETTERS = 34
 #: Longer than that without a place where a line can end.
@@ -197,10 +200,11 @@ def show_share(bar: QProgressBar, share: float | None, text: str) -> None:
 
 
 def quiet_button(text: str, tip: str) -> QPushButton:
-    """A button that leaves the keyboard to the canvas."""
+    """A button that a click gives no focus, which stays with the canvas; Tab does."""
     made = QPushButton(text)
     made.setToolTip(tip)
-    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    made.setStyleSheet(FOCUSED)
     return made
 
 

@@ -73,6 +73,33 @@ def test_refine_button_makes_the_result(make_dock: Any, qtbot: Any) -> None:
     assert dock.next_button.isEnabled()
 
 
+def test_the_keyboard_alone_will_do_and_a_click_leaves_it_to_the_canvas(
+    make_dock: Any, engine: FakeEngine, qtbot: Any
+) -> None:
+    engine.gate = threading.Semaphore(0)
+    viewer, dock = make_dock(is_shown=True)
+    add_squares(viewer)
+    qtbot.wait(20)
+    press_tab = (Qt.Key.Key_Tab, Qt.KeyboardModifier.NoModifier)
+    dock.form.target_box.setFocus()
+    assert dock.focusWidget() is dock.form.target_box
+    qtbot.keyClick(dock.form.target_box, *press_tab)
+    assert dock.focusWidget() is dock.form.advanced.button
+    qtbot.keyClick(dock.form.advanced.button, *press_tab)
+    assert dock.focusWidget() is dock.refine_button
+    qtbot.keyClick(dock.refine_button, Qt.Key.Key_Space)
+    assert dock.controller.is_running
+    assert dock.focusWidget() is dock.stop_button
+    qtbot.keyClick(dock.stop_button, Qt.Key.Key_Space)
+    engine.gate.release(100)
+    until_idle(dock, qtbot)
+    assert message(dock) == f"⚠ {messages.STOPPED}"
+    dock.form.target_box.setFocus()
+    qtbot.mouseClick(dock.selected_button, Qt.MouseButton.LeftButton)
+    assert dock.focusWidget() is not dock.selected_button
+    until_idle(dock, qtbot)
+
+
 def test_preview_runs_and_goes(make_dock: Any, engine: FakeEngine, qtbot: Any) -> None:
     engine.gate = threading.Semaphore(0)
     viewer, dock = make_dock()
