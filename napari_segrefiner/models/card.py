@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from napari_segrefiner.errors import ModelError
+from napari_segrefiner.errors import ModelError, OptionError
 from napari_segrefiner.network_config import NetworkConfig
 from napari_segrefiner.options import (
     PUBLISHED,
@@ -68,6 +68,17 @@ class Defaults:
     band: float = 0.0
     least_change: float = 0.0
     close_gaps: bool = True
+
+    def __post_init__(self) -> None:
+        values = dataclasses.asdict(self)
+        try:
+            RefineOptions(**values)
+        except OptionError as error:
+            msg = f"The card's defaults cannot be used: {error}"
+            raise ModelError(msg) from error
+        if None in values.values():
+            msg = f"{self} leaves something open; a value for each is expected."
+            raise ModelError(msg)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,14 @@ def test_a_model_may_be_read_by_whom_other_files_may_be_read(tmp_path, network, 
     assert path.stat().st_mode == plain.stat().st_mode
 
 
+@pytest.mark.parametrize("steps", [0, 99, "x", 2.5, None])
+def test_defaults_that_are_no_options_are_refused(card, steps):
+    entries = json.loads(card.to_json())
+    entries["defaults"]["steps"] = steps
+    with pytest.raises(ModelError, match="steps"):
+        ModelCard.from_json(json.dumps(entries))
+
+
 def test_half_precision_is_half_the_size_and_nearly_the_same(tmp_path, network, card):
     full, half = tmp_path / "full.safetensors", tmp_path / "half.safetensors"
     save_model(full, network.state_dict(), card, half=False)
