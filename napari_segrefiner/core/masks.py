@@ -14,11 +14,11 @@ from napari_segrefiner.core.coarse import CoarseMasks
 from napari_segrefiner.core.cuts import Cut
 from napari_segrefiner.core.events import Event, MasksResult
 from napari_segrefiner.core.mask_stack import MaskStack
-from napari_segrefiner.core.preprocessing import plane_shape
 from napari_segrefiner.core.refiner import Refiner, as_options
 from napari_segrefiner.errors import InputError, OptionError
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.io import run_lengths
+from napari_segrefiner.io.picture import plane_shape
 from napari_segrefiner.models.catalogue import DEFAULT, load_model
 from napari_segrefiner.models.checkpoint import Model
 

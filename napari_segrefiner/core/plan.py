@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_segrefiner.core.coarse import Coarse
     from napari_segrefiner.core.crops import Crop, CropRule
     from napari_segrefiner.core.events import ObjectMode
-    from napari_segrefiner.core.preprocessing import Picture
+    from napari_segrefiner.io.picture import Picture
     from napari_segrefiner.options import LabelsAre
 
 Mask = npt.NDArray[np.bool_]

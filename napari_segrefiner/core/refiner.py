@@ -30,12 +30,12 @@ from napari_segrefiner.core.guards import Guards
 from napari_segrefiner.core.noise import GivenNoise, SeededNoise, check_noise
 from napari_segrefiner.core.objects import check_pinned
 from napari_segrefiner.core.plan import Job, Plan, make_plan, n_pixels, take_batch
-from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.core.process import Process, to_numpy
 from napari_segrefiner.core.record import make_record
 from napari_segrefiner.core.resampling import transfer
 from napari_segrefiner.core.settle import Settlement, Surface
 from napari_segrefiner.core.strategy import Strategy, known
+from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.models.card import resolve
 from napari_segrefiner.models.catalogue import DEFAULT, load_model
 from napari_segrefiner.models.checkpoint import Model

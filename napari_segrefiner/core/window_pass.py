@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from napari_segrefiner.core.crops import Crop
     from napari_segrefiner.core.draft import Draft
     from napari_segrefiner.core.plan import Job
-    from napari_segrefiner.core.preprocessing import Picture
     from napari_segrefiner.core.process import Chain, Process
     from napari_segrefiner.core.windows import Round
     from napari_segrefiner.geometry import Box
+    from napari_segrefiner.io.picture import Picture
 
 Mask = npt.NDArray[np.bool_]
 Plane = npt.NDArray[np.float32]

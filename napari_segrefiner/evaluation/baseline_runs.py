@@ -15,11 +15,11 @@ from napari_segrefiner.core.crops import CropRule
 from napari_segrefiner.core.draft import Draft, make_draft
 from napari_segrefiner.core.guards import Guards
 from napari_segrefiner.core.plan import Job, Plan, make_plan
-from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.core.settle import Settlement
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.evaluation.baselines import Baseline, Settings, stretched
 from napari_segrefiner.evaluation.scores import COARSE
+from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.io.stacks import planes
 from napari_segrefiner.models.card import resolve
 from napari_segrefiner.options import RefineOptions

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.evaluation.scores import COARSE, ImageScores
 from napari_segrefiner.geometry import Box
+from napari_segrefiner.io.picture import open_picture
 
 #: Objects of each group.
 EACH = 6

@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 from skimage.measure import find_contours
 
-from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.geometry import Box
+from napari_segrefiner.io.picture import open_picture
 
 Labels = npt.NDArray[Any]
 Colour = tuple[int, int, int]

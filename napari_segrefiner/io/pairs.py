@@ -6,15 +6,20 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.errors import InputError
+from napari_segrefiner.geometry import Box
 from napari_segrefiner.io.datasets import ImageSet, Item, report
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels
+from napari_segrefiner.io.picture import open_picture
+
+if TYPE_CHECKING:
+    from napari_segrefiner.options import ChannelAxis
 
 #: Labels above are renumbered: tables by label would not fit in memory.
 MAX_LABEL = 65535
@@ -22,9 +27,6 @@ MAX_LABEL = 65535
 Labels = npt.NDArray[np.unsignedinteger[Any]]
 
 logger = logging.getLogger(__name__)
-
-#: Percentiles that become black and white when an image is not 8-bit.
-STRETCH = (0.1, 99.9)
 
 
 @dataclass(frozen=True)
@@ -162,13 +164,12 @@ def read_mask(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def to_rgb(image: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """An image as 8-bit colours.
+    """An image as 8-bit colours, each plane as a refinement shows it to the network.
 
     Parameters
     ----------
     image : array of any real dtype
-        Shape `shape`, or with an axis of channels after it or before it. One channel
-        becomes grey, two get their mean as third, of more the first three count.
+        Shape `shape`, or with an axis of channels after it or before it.
     shape : tuple of int
         Of the labels.
 
@@ -181,17 +182,25 @@ def to_rgb(image: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.ui
     InputError
         If the shapes do not fit; the message names the shapes alone.
     """
+    axis: ChannelAxis
     if image.shape == shape:
-        return _three_channels(_to_uint8(image, jointly=True)[..., None])
-    if image.ndim == len(shape) + 1 and image.shape[:-1] == shape:
-        is_colour = image.shape[-1] in (3, 4)
-        return _three_channels(_to_uint8(image, jointly=is_colour))
-    if image.ndim == len(shape) + 1 and image.shape[1:] == shape:
-        channels_last = np.moveaxis(image, 0, -1)
-        return _three_channels(_to_uint8(channels_last, jointly=False))
-    sizes = " x ".join(map(str, shape)), _size(image)
-    msg = f"The labels are {sizes[0]} but the image is {sizes[1]}."
-    raise InputError(msg)
+        axis = "none"
+    elif image.ndim == len(shape) + 1 and image.shape[:-1] == shape:
+        axis = "last"
+    elif image.ndim == len(shape) + 1 and image.shape[1:] == shape:
+        axis = "first"
+    else:
+        sizes = " x ".join(map(str, shape)), _size(image)
+        msg = f"The labels are {sizes[0]} but the image is {sizes[1]}."
+        raise InputError(msg)
+    shown = np.empty((*shape, 3), np.uint8)
+    height, width = shape[-2:]
+    for index in np.ndindex(shape[:-2]):
+        plane = image[(slice(None), *index)] if axis == "first" else image[index]
+        picture = open_picture(plane, (height, width), channel_axis=axis)
+        values = picture.read(Box(0, 0, height, width))
+        shown[index] = np.moveaxis(np.rint(values * 255), 0, -1)
+    return shown
 
 
 def _compact(masks: list[npt.NDArray[Any]]) -> list[Labels]:
@@ -221,29 +230,6 @@ def _planes(
             "choose the image that the labels were drawn on."
         )
         raise InputError(msg) from error
-
-
-def _three_channels(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    n_channels = image.shape[-1]
-    if n_channels == 1:
-        return np.repeat(image, 3, axis=-1)
-    if n_channels == 2:  # the third is the mean, so that neither channel counts twice
-        mean = image.mean(axis=-1, keepdims=True).astype(np.uint8)
-        return np.concatenate([image, mean], axis=-1)
-    return image[..., :3]
-
-
-def _to_uint8(image: npt.NDArray[Any], *, jointly: bool) -> npt.NDArray[np.uint8]:
-    """8-bit values; other types are stretched, all channels together or each alone."""
-    if image.dtype == np.uint8:
-        return image
-    values = np.nan_to_num(image.astype(np.float32))
-    axis = None if jointly else tuple(range(values.ndim - 1))
-    low, high = np.percentile(values, STRETCH, axis=axis)
-    spread = np.maximum(high - low, 1e-12)
-    shown = np.clip((values - low) / spread, 0, 1) * 255 + 0.5
-    result: npt.NDArray[np.uint8] = shown.astype(np.uint8)
-    return result
 
 
 def _size(array: npt.NDArray[Any]) -> str:

@@ -186,7 +186,7 @@ def write(
 
 def _fits(image: Any, truth: Any) -> bool:
     """Whether the truth can have been drawn on the image."""
-    from napari_segrefiner.core.preprocessing import open_picture
+    from napari_segrefiner.io.picture import open_picture
     from napari_segrefiner.io.stacks import planes
 
     if image is None:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.io.pairs import Pair
+from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.training.events import RIGHT
 from napari_segrefiner.training.pictures import MIN_AREA
 

@@ -11,9 +11,10 @@ import torch
 from napari_segrefiner.core.crops import CropRule
 from napari_segrefiner.core.events import RunDone, StepDone
 from napari_segrefiner.core.objects import find_objects
-from napari_segrefiner.core.preprocessing import normalise, open_picture
+from napari_segrefiner.core.preprocessing import normalise
 from napari_segrefiner.core.refiner import Refiner
 from napari_segrefiner.core.resampling import mask_on_grid, to_grid, transfer
+from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.models.card import ModelCard
 from napari_segrefiner.models.checkpoint import Model
 from napari_segrefiner.options import RefineOptions

@@ -8,7 +8,6 @@ from scipy import ndimage
 
 from napari_segrefiner.core import resampling
 from napari_segrefiner.core.crops import Crop, CropRule
-from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.core.resampling import (
     area_weights,
     bilinear_weights,
@@ -18,6 +17,7 @@ from napari_segrefiner.core.resampling import (
     transfer,
 )
 from napari_segrefiner.geometry import Box
+from napari_segrefiner.io.picture import open_picture
 from tests.core.stubs import disk
 
 RNG = np.random.default_rng(2)

@@ -14,7 +14,7 @@ from napari_segrefiner.core.draft import Draft
 from napari_segrefiner.core.events import RunDone, StepDone, WindowsPlanned
 from napari_segrefiner.core.objects import LabelledObject
 from napari_segrefiner.core.plan import Job
-from napari_segrefiner.core.preprocessing import normalise, open_picture
+from napari_segrefiner.core.preprocessing import normalise
 from napari_segrefiner.core.refiner import Refiner, refine
 from napari_segrefiner.core.resampling import from_grid, mask_on_grid, to_grid
 from napari_segrefiner.core.whole_published import (
@@ -25,6 +25,7 @@ from napari_segrefiner.core.whole_published import (
 from napari_segrefiner.diffusion import Step
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.geometry import Box
+from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.models.card import ModelCard
 from napari_segrefiner.models.checkpoint import Model
 from napari_segrefiner.options import RefineOptions

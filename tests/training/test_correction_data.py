@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_segrefiner.core.preprocessing import open_picture
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.geometry import Box
+from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.training.correction_data import (
     Correction,
     Subject,
