@@ -34,7 +34,14 @@ from napari_segrefiner.evaluation.perturb import (
     random_for,
 )
 from napari_segrefiner.io.atomic import make_folder, write_text, write_whole
-from napari_segrefiner.io.datasets import ImageSet, Item, Split, find_sets, report
+from napari_segrefiner.io.datasets import (
+    ImageSet,
+    Item,
+    Split,
+    find_sets,
+    fingerprint,
+    report,
+)
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels, write_labels
 from napari_segrefiner.io.pairs import read_mask, read_truth
@@ -46,6 +53,8 @@ if TYPE_CHECKING:
 REAL = {"real": 0, "real2": 1}
 ALL_KINDS = (*KINDS, *REAL)
 RECORD = "record.json"
+#: Entry of the record: what the files of the data were like.
+DATA = "data_files"
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +146,7 @@ def is_made(folder: Path, plan: CoarsePlan) -> bool:
     Raises
     ------
     InputError
-        If it holds anything else.
+        If it holds anything else, or the data were changed since, or have gone.
     """
     if not folder.is_dir() or not any(folder.iterdir()):
         return False
@@ -145,19 +154,27 @@ def is_made(folder: Path, plan: CoarsePlan) -> bool:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         record = None
-    if record == _record(plan):
-        return True
     if record is None:
         msg = (
             f"{folder} is not empty and holds no finished masks; name another folder, "
             "or remove it if a run that was killed has left it."
         )
         raise InputError(msg)
-    msg = (
-        f"{folder} is not empty, and not made with these settings; name another folder "
-        "or remove it."
-    )
-    raise InputError(msg)
+    if not isinstance(record, dict) or record != _settings(plan) | {
+        DATA: record.get(DATA, "")
+    }:
+        msg = (
+            f"{folder} is not empty, and not made with these settings; name another "
+            "folder or remove it."
+        )
+        raise InputError(msg)
+    if record[DATA] != _state_of_data(plan):
+        msg = (
+            f"{plan.data} has changed since the masks in {folder} were made of it; "
+            "name another folder or remove it."
+        )
+        raise InputError(msg)
+    return True
 
 
 def make_coarse_sets(folder: Path, plan: CoarsePlan) -> Iterator[CoarseSet]:
@@ -175,6 +192,8 @@ def make_coarse_sets(folder: Path, plan: CoarsePlan) -> Iterator[CoarseSet]:
         yield from coarse_sets(folder)
         return
     sets = find_sets(plan.data, plan.split, plan.exclude)
+    # The data as they are before they are read.
+    record = _settings(plan) | {DATA: _state_of_data(plan)}
     make_folder(folder)
     is_any = False
     try:
@@ -190,15 +209,21 @@ def make_coarse_sets(folder: Path, plan: CoarsePlan) -> Iterator[CoarseSet]:
                 f"{plan.split} images in {plan.data}; choose other kinds or data."
             )
             raise InputError(msg)
-        write_text(folder / RECORD, json.dumps(_record(plan), indent=1) + "\n")
+        write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
     finally:
         if not (folder / RECORD).exists():
             for kind in plan.kinds:
                 shutil.rmtree(folder / kind, ignore_errors=True)
 
 
-def _record(plan: CoarsePlan) -> dict[str, Any]:
+def _settings(plan: CoarsePlan) -> dict[str, Any]:
+    """The plan as it is read from a file."""
     return json.loads(json.dumps(asdict(plan)))  # type: ignore[no-any-return]
+
+
+def _state_of_data(plan: CoarsePlan) -> str:
+    sets = find_sets(plan.data, plan.split, plan.exclude)
+    return fingerprint(sets, has_times=True)
 
 
 def _make(made: CoarseSet, one: ImageSet, plan: CoarsePlan) -> bool:

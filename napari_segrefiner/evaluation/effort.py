@@ -76,6 +76,19 @@ class Effort:
             target, is_refined=True
         )
 
+    def saved_in_words(self, target: float) -> str:
+        """``6.0`` or, where fewer points were not tried, ``at least 6.0``; or nothing.
+
+        Nothing is said where one side is not known, or both are below what was tried.
+        """
+        plain, refined = (
+            self.needed(target, is_refined=side) for side in (False, True)
+        )
+        fewest, saved = self.points[0], self.saved(target)
+        if not math.isfinite(saved) or plain == fewest:
+            return ""
+        return f"{'at least ' if refined == fewest else ''}{saved:.1f}"
+
 
 def draw(
     image: npt.NDArray[Any],
@@ -138,22 +151,27 @@ def format_effort(effort: Effort) -> str:
     lines = [head]
     for name, values in (("drawn", effort.drawn), ("refined", effort.refined)):
         lines.append(f"{name:8}" + "".join(f"{value:7.3f}" for value in values))
-    most = effort.points[-1]
     for target in TARGETS:
-        plain, with_it = (
-            effort.needed(target, is_refined=side) for side in (False, True)
+        plain, refined = (
+            _points(effort, effort.needed(target, is_refined=side))
+            for side in (False, True)
         )
-        texts = [
-            f"{value:.1f}" if math.isfinite(value) else f"more than {most}"
-            for value in (plain, with_it)
-        ]
-        saved = effort.saved(target)
-        gain = f": {saved:.1f} saved" if math.isfinite(saved) else ""
-        lines.append(f"IoU {target:.2f} needs {texts[0]} points, {texts[1]} with{gain}")
+        saved = effort.saved_in_words(target)
+        gain = f": {saved} saved" if saved else ""
+        lines.append(f"IoU {target:.2f} needs {plain} points, {refined} with{gain}")
     lines.append(
         f"{effort.n} objects; every point is off by {HURRIED_SPREAD:g} of their size."
     )
     return "\n".join(lines)
+
+
+def _points(effort: Effort, points: float) -> str:
+    """A number of points in words; beyond those that were tried it is a bound."""
+    if not math.isfinite(points):
+        return f"more than {effort.points[-1]}"
+    if points == effort.points[0]:
+        return f"at most {points:.0f}"
+    return f"{points:.1f}"
 
 
 def effort_json(effort: Effort, left_out: Sequence[LeftOut] = ()) -> str:

@@ -38,8 +38,8 @@ def _tile(effort: Effort, target: float) -> str:
         _points(effort, effort.needed(target, is_refined=side))
         for side in (False, True)
     )
-    saved = effort.saved(target)
-    small = f"{saved:.1f} points saved" if math.isfinite(saved) else "points"
+    saved = effort.saved_in_words(target)
+    small = f"{saved} points saved" if saved else "points"
     return (
         f'<div class="tile"><small>IoU of {target:.2f}</small><b><span class="old">'
         f"{plain}</span> &rarr; {refined}</b><small>{small}</small></div>"
@@ -47,7 +47,9 @@ def _tile(effort: Effort, target: float) -> str:
 
 
 def _points(effort: Effort, needed: float) -> str:
-    return f"{needed:.1f}" if math.isfinite(needed) else f"&gt; {effort.points[-1]}"
+    if not math.isfinite(needed):
+        return f"&gt; {effort.points[-1]}"
+    return f"&le; {needed:.0f}" if needed == effort.points[0] else f"{needed:.1f}"
 
 
 def _table(effort: Effort) -> str:

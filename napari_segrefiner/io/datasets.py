@@ -116,6 +116,12 @@ def find_sets(
             f"holds {', '.join(names.values()) or 'no set'}."
         )
         raise InputError(msg)
+    if names and excluded == set(names.values()):
+        msg = (
+            f"Every set in {root} is excluded ({', '.join(sorted(excluded))}); at "
+            "least one is needed."
+        )
+        raise InputError(msg)
     groups = read_groups(root)
     found = [
         _find(name, source, split, groups.get(name, {}), is_root=source == root)
@@ -152,6 +158,28 @@ def report(problems: Sequence[str], limit: int = 20) -> str:
     if len(problems) > limit:
         lines.append(f"  ... and {len(problems) - limit} more.")
     return "\n".join([head, *lines])
+
+
+def fingerprint(sets: Iterable[ImageSet], *, has_times: bool = False) -> str:
+    """A digest that is another one when files were added, removed or changed.
+
+    Of names and sizes in bytes; with `has_times` also of when the files were written,
+    which differs between copies. Their contents are not read. Files that have gone
+    count as empty.
+    """
+    digest = hashlib.sha256()
+    for one in sets:
+        for item in one.items:
+            digest.update(f"{one.name}/{item.stem}".encode())
+            for path in (item.image, item.labels, *item.coarse):
+                try:
+                    facts = path.stat()
+                except OSError:
+                    digest.update(b"|")
+                    continue
+                times = facts.st_mtime_ns if has_times else ""
+                digest.update(f"|{path.name} {facts.st_size} {times}".encode())
+    return digest.hexdigest()
 
 
 def read_groups(root: Path) -> dict[str, dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -128,9 +129,13 @@ class ModelCard:
 
     @classmethod
     def from_json(cls, text: str) -> ModelCard:
-        """Read a card; unknown or missing entries raise ModelError."""
+        """Read a card; unknown or missing entries raise ModelError.
+
+        Control characters, which could drive the terminal that shows the card, become
+        question marks.
+        """
         try:
-            entries = json.loads(text)
+            entries = _shown(json.loads(text))
             entries["network"] = NetworkConfig(**as_tuples(entries["network"]))
             entries["grids"] = Grids(**entries.get("grids", {}))
             entries["defaults"] = Defaults(**entries.get("defaults", {}))
@@ -147,6 +152,20 @@ class ModelCard:
                 "description, licence and network is expected."
             )
             raise ModelError(msg) from error
+
+
+def _shown(value: Any) -> Any:
+    """JSON whose texts hold nothing that a terminal would obey."""
+    if isinstance(value, str):
+        return "".join(
+            "?" if unicodedata.category(c) == "Cc" and c not in "\n\t" else c
+            for c in value
+        )
+    if isinstance(value, list):
+        return [_shown(part) for part in value]
+    if isinstance(value, dict):
+        return {_shown(key): _shown(part) for key, part in value.items()}
+    return value
 
 
 def as_tuples(entries: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from napari_segrefiner.errors import (
     OptionError,
     SegRefinerError,
 )
-from napari_segrefiner.io.datasets import find_sets
+from napari_segrefiner.io.datasets import find_sets, fingerprint
 from napari_segrefiner.train_options import NONE, TrainOptions, known
 from napari_segrefiner.training.batches import (
     Draws,
@@ -61,6 +62,8 @@ if TYPE_CHECKING:
     from napari_segrefiner.network import DenoisingUNet
     from napari_segrefiner.options import Precision
     from napari_segrefiner.training.sources import CountedSource
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -180,6 +183,7 @@ class _Training:
             torch.set_num_threads(options.threads)
         clock = Clock(counters, known(options.checkpoint_minutes))
         train_sets = find_sets(self.data, "train", options.exclude)
+        self._note_data(fingerprint(train_sets))
         told: set[str] = set()
         samples = training_samples(train_sets, options, run.path, told)
         batches = TrainingBatches(samples, self._draws())
@@ -239,6 +243,17 @@ class _Training:
             is_early,
             held.limits,
         )
+
+    def _note_data(self, found: str) -> None:
+        """Say so if a run goes on with other files than it began with."""
+        counters = self.counters
+        if counters.data not in ("", found) and self.run.writes:
+            logger.warning(
+                "Files in %s have been added, removed or changed since the last "
+                "checkpoint; the run goes on with them as they are now.",
+                self.data,
+            )
+        counters.data = found
 
     def _learn(
         self, learner: Learner, batch: Any, recorder: Recorder, clock: Clock

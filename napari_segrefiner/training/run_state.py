@@ -49,7 +49,8 @@ class Counters:
     spent. ``precision`` once chosen. Of the model in ``best.safetensors``:
     ``best_score`` and ``best_worse``, its validation (IoU, share of windows made
     worse), and ``best_iteration``, -1 while there is none. ``highest``: the highest
-    score ever. ``stale``: validations since it was reached.
+    score ever. ``stale``: validations since it was reached. ``data``: digest of the
+    files that are learnt from, empty while not known.
     """
 
     iteration: int = 0
@@ -61,6 +62,7 @@ class Counters:
     best_iteration: int = -1
     highest: float = 0.0
     stale: int = 0
+    data: str = ""
 
     @property
     def is_finished(self) -> bool:

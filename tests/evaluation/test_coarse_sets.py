@@ -130,6 +130,14 @@ def test_a_folder_with_something_else_is_refused_and_left_alone(data, tmp_path):
         is_made(data, CoarsePlan(str(data)))
 
 
+def test_masks_of_labels_that_were_corrected_since_are_not_used(data, tmp_path):
+    plan, out = CoarsePlan(str(data)), tmp_path / "out"
+    list(make_coarse_sets(out, plan))
+    write_labels(data / "things/val/labels/c.png", grid_labels(1, 2), overwrite=True)
+    with pytest.raises(InputError, match="has changed since the masks in"):
+        is_made(out, plan)
+
+
 def test_what_was_interrupted_is_removed(data, tmp_path):
     out = tmp_path / "out"
     making = make_coarse_sets(out, CoarsePlan(str(data)))

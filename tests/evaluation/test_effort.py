@@ -57,8 +57,19 @@ def test_needed_points_lie_between_those_drawn():
     assert effort.saved(0.85) == pytest.approx(6)
     assert math.isnan(effort.saved(0.90))
     text = format_effort(effort)
-    assert "10.0 points, 4.0 with: 6.0 saved" in text
+    # Fewer than 4 points were not tried: they might do as well.
+    assert "10.0 points, at most 4 with: at least 6.0 saved" in text
     assert "needs 12.0 points, more than 12 with" in text
+
+
+def test_nothing_is_said_to_be_saved_where_the_fewest_points_do():
+    easy = Effort((4, 8), (0.96, 0.97), (0.97, 0.98), 5)
+    text = format_effort(easy)
+    assert "needs at most 4 points, at most 4 with" in text
+    assert "saved" not in text
+    page = effort_page(easy, "m")
+    assert page.count("&le; 4") == 4
+    assert "points saved</small>" not in page
 
 
 def test_means_are_over_objects_not_images():

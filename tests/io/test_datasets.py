@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from napari_segrefiner.errors import InputError
-from napari_segrefiner.io.datasets import find_sets
+from napari_segrefiner.io.datasets import find_sets, fingerprint
 
 
 def _touch(folder: Path, *names: str) -> None:
@@ -79,6 +81,28 @@ def test_excluded_sets_are_left_out_and_unknown_names_refused(tmp_path: Path) ->
     assert [one.name for one in find_sets(tmp_path, "train", exclude=["a"])] == ["b"]
     with pytest.raises(InputError, match=r"\(c\) are not in .* holds a, b"):
         find_sets(tmp_path, "train", exclude=["c"])
+
+
+def test_excluding_every_set_is_refused_as_such(tmp_path: Path) -> None:
+    _flat(tmp_path / "cells", 2)
+    with pytest.raises(InputError, match=r"Every set in .* is excluded \(cells\)"):
+        find_sets(tmp_path, "train", ["cells"])
+
+
+def test_a_fingerprint_tells_changed_files_from_copied_ones(tmp_path: Path) -> None:
+    _flat(tmp_path / "a/cells", 5)
+    first = find_sets(tmp_path / "a", "train")
+    plain, timed = fingerprint(first), fingerprint(first, has_times=True)
+    shutil.copytree(tmp_path / "a", tmp_path / "b", copy_function=shutil.copyfile)
+    os.utime(first[0].items[0].labels, ns=(1, 1))  # rewritten, as long as before
+    assert fingerprint(first) == plain
+    assert fingerprint(first, has_times=True) != timed
+    copied = find_sets(tmp_path / "b", "train")
+    assert fingerprint(copied) == plain
+    copied[0].items[0].labels.write_bytes(b"more")
+    assert fingerprint(copied) != plain
+    copied[0].items[0].labels.unlink()
+    assert fingerprint(find_sets(tmp_path / "b", "train")) != plain
 
 
 def test_sets_of_one_name_are_told_apart_by_the_folders_above(tmp_path: Path) -> None:

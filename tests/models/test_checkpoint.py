@@ -171,6 +171,17 @@ def test_a_card_survives_json(card):
     assert json.loads(card.to_json())["network"]["widths"] == [8, 16]
 
 
+def test_what_a_card_says_cannot_drive_a_terminal(card):
+    told = dataclasses.replace(
+        card,
+        description="clear \x1b[2J, bell \x07, C1 \x9b31m, line\n\tand Zellen µ",
+        data=[{"set\x1b]0;title": "\x1b[31m"}],
+    )
+    read = ModelCard.from_json(told.to_json())
+    assert read.description == "clear ?[2J, bell ?, C1 ?31m, line\n\tand Zellen µ"
+    assert read.data == [{"set?]0;title": "?[31m"}]
+
+
 def test_unset_options_come_from_the_card_and_set_ones_stay(card):
     options = resolve(RefineOptions(steps=4), card)
     assert options.steps == 4

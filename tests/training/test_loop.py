@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 from napari_segrefiner.errors import CollapseError, InputError, OptionError
+from napari_segrefiner.io.datasets import find_sets
 from napari_segrefiner.models.card import ModelCard
 from napari_segrefiner.models.catalogue import load_model
 from napari_segrefiner.models.checkpoint import save_model
@@ -295,6 +297,26 @@ def test_a_used_folder_needs_resume_and_a_finished_run_says_so(
     longer = TrainOptions(iterations=2)
     events = list(loop.train(set_folder, tmp_path / "run", longer, resume=True))
     assert [e.iteration for e in events if isinstance(e, Progress)] == [2]
+
+
+def test_a_run_that_goes_on_with_changed_files_says_so_once(
+    tmp_path: Path,
+    set_folder: Path,
+    tiny_options: TrainOptions,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(set_folder, data)
+    shown = []
+    for iterations in (1, 2, 3, 4):
+        if iterations == 3:  # a corrected file, of another size
+            labels = find_sets(data, "train")[0].items[0].labels
+            labels.write_bytes(labels.read_bytes() + b" ")
+        options = dataclasses.replace(tiny_options, iterations=iterations)
+        caplog.clear()
+        list(loop.train(data, tmp_path / "run", options, resume=True))
+        shown.append("since the last checkpoint" in caplog.text)
+    assert shown == [False, False, True, False]
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
