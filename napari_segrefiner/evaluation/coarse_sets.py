@@ -160,15 +160,14 @@ def is_made(folder: Path, plan: CoarsePlan) -> bool:
             "or remove it if a run that was killed has left it."
         )
         raise InputError(msg)
-    if not isinstance(record, dict) or record != _settings(plan) | {
-        DATA: record.get(DATA, "")
-    }:
+    made_of = record.pop(DATA, None) if isinstance(record, dict) else None
+    if made_of is None or record != _settings(plan):
         msg = (
             f"{folder} is not empty, and not made with these settings; name another "
             "folder or remove it."
         )
         raise InputError(msg)
-    if record[DATA] != _state_of_data(plan):
+    if made_of != fingerprint(_find(plan), has_times=True):
         msg = (
             f"{plan.data} has changed since the masks in {folder} were made of it; "
             "name another folder or remove it."
@@ -191,9 +190,9 @@ def make_coarse_sets(folder: Path, plan: CoarsePlan) -> Iterator[CoarseSet]:
     if is_made(folder, plan):
         yield from coarse_sets(folder)
         return
-    sets = find_sets(plan.data, plan.split, plan.exclude)
+    sets = _find(plan)
     # The data as they are before they are read.
-    record = _settings(plan) | {DATA: _state_of_data(plan)}
+    record = _settings(plan) | {DATA: fingerprint(sets, has_times=True)}
     make_folder(folder)
     is_any = False
     try:
@@ -221,9 +220,8 @@ def _settings(plan: CoarsePlan) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(plan)))  # type: ignore[no-any-return]
 
 
-def _state_of_data(plan: CoarsePlan) -> str:
-    sets = find_sets(plan.data, plan.split, plan.exclude)
-    return fingerprint(sets, has_times=True)
+def _find(plan: CoarsePlan) -> list[ImageSet]:
+    return find_sets(plan.data, plan.split, plan.exclude)
 
 
 def _make(made: CoarseSet, one: ImageSet, plan: CoarsePlan) -> bool:

@@ -153,7 +153,7 @@ def format_effort(effort: Effort) -> str:
         lines.append(f"{name:8}" + "".join(f"{value:7.3f}" for value in values))
     for target in TARGETS:
         plain, refined = (
-            _points(effort, effort.needed(target, is_refined=side))
+            points_text(effort, effort.needed(target, is_refined=side))
             for side in (False, True)
         )
         saved = effort.saved_in_words(target)
@@ -165,13 +165,15 @@ def format_effort(effort: Effort) -> str:
     return "\n".join(lines)
 
 
-def _points(effort: Effort, points: float) -> str:
-    """A number of points in words; beyond those that were tried it is a bound."""
-    if not math.isfinite(points):
-        return f"more than {effort.points[-1]}"
-    if points == effort.points[0]:
-        return f"at most {points:.0f}"
-    return f"{points:.1f}"
+def points_text(
+    effort: Effort, needed: float, *, more: str = "more than", most: str = "at most"
+) -> str:
+    """A number of points; at the ends of what was tried it is a bound."""
+    if not math.isfinite(needed):
+        return f"{more} {effort.points[-1]}"
+    if needed == effort.points[0]:
+        return f"{most} {needed:.0f}"
+    return f"{needed:.1f}"
 
 
 def effort_json(effort: Effort, left_out: Sequence[LeftOut] = ()) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from napari_segrefiner.evaluation.defects import HURRIED_SPREAD
-from napari_segrefiner.evaluation.effort import TARGETS, Effort
+from napari_segrefiner.evaluation.effort import TARGETS, Effort, points_text
 from napari_segrefiner.evaluation.report_style import whole_page
 
 
@@ -35,7 +35,12 @@ def effort_page(effort: Effort, model: str) -> str:
 
 def _tile(effort: Effort, target: float) -> str:
     plain, refined = (
-        _points(effort, effort.needed(target, is_refined=side))
+        points_text(
+            effort,
+            effort.needed(target, is_refined=side),
+            more="&gt;",
+            most="&le;",
+        )
         for side in (False, True)
     )
     saved = effort.saved_in_words(target)
@@ -44,12 +49,6 @@ def _tile(effort: Effort, target: float) -> str:
         f'<div class="tile"><small>IoU of {target:.2f}</small><b><span class="old">'
         f"{plain}</span> &rarr; {refined}</b><small>{small}</small></div>"
     )
-
-
-def _points(effort: Effort, needed: float) -> str:
-    if not math.isfinite(needed):
-        return f"&gt; {effort.points[-1]}"
-    return f"&le; {needed:.0f}" if needed == effort.points[0] else f"{needed:.1f}"
 
 
 def _table(effort: Effort) -> str:

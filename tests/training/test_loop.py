@@ -305,18 +305,18 @@ def test_a_run_that_goes_on_with_changed_files_says_so_once(
     tiny_options: TrainOptions,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    data = tmp_path / "data"
+    data, run = tmp_path / "data", tmp_path / "run"
     shutil.copytree(set_folder, data)
+    list(loop.train(data, run, dataclasses.replace(tiny_options, iterations=1)))
     shown = []
-    for iterations in (1, 2, 3, 4):
+    for iterations in (2, 3, 4):
         if iterations == 3:  # a corrected file, of another size
             labels = find_sets(data, "train")[0].items[0].labels
             labels.write_bytes(labels.read_bytes() + b" ")
-        options = dataclasses.replace(tiny_options, iterations=iterations)
         caplog.clear()
-        list(loop.train(data, tmp_path / "run", options, resume=True))
+        list(loop.train(data, run, TrainOptions(iterations=iterations), resume=True))
         shown.append("since the last checkpoint" in caplog.text)
-    assert shown == [False, False, True, False]
+    assert shown == [False, True, False]
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
