@@ -87,7 +87,7 @@ class Effort:
         fewest, saved = self.points[0], self.saved(target)
         if not math.isfinite(saved) or plain == fewest:
             return ""
-        return f"{'at least ' if refined == fewest else ''}{saved:.1f}"
+        return f"{'at least ' if refined == fewest else ''}{saved:z.1f}"
 
 
 def draw(

@@ -69,6 +69,8 @@ def test_nothing_is_said_to_be_saved_where_the_fewest_points_do():
     assert "saved" not in text
     page = effort_page(easy, "m")
     assert page.count("&le; 4") == 4
+    same = Effort((4, 8), (0.8, 0.9), (0.8, 0.8999), 5)
+    assert same.saved_in_words(0.85) == "0.0"  # and not -0.0
     assert "points saved</small>" not in page
 
 
