@@ -167,13 +167,18 @@ def is_made(folder: Path, plan: CoarsePlan) -> bool:
             "folder or remove it."
         )
         raise InputError(msg)
-    if made_of != fingerprint(_find(plan), has_times=True):
+    if made_of != data_files(plan):
         msg = (
             f"{plan.data} has changed since the masks in {folder} were made of it; "
             "name another folder or remove it."
         )
         raise InputError(msg)
     return True
+
+
+def data_files(plan: CoarsePlan) -> str:
+    """A digest of the files that a plan finds, as they are now."""
+    return fingerprint(_find(plan), has_times=True)
 
 
 def make_coarse_sets(folder: Path, plan: CoarsePlan) -> Iterator[CoarseSet]:

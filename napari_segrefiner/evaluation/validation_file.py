@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.errors import InputError
+from napari_segrefiner.evaluation.coarse_sets import DATA, data_files
 from napari_segrefiner.evaluation.scores import Total
 from napari_segrefiner.evaluation.tables import totals_json
 from napari_segrefiner.evaluation.validation import Row, means
@@ -37,6 +38,7 @@ def settings_of(
     settings = {
         "model": {"name": model.name, "sha256": model.sha256},
         "plan": asdict(plan),
+        DATA: data_files(plan),
         "runs": {name: asdict(options) for name, options in runs.items()},
         "baselines": {
             one.name: [
@@ -86,7 +88,8 @@ def read_rows(path: Path, settings: Mapping[str, Any]) -> list[Row]:
     Raises
     ------
     InputError
-        If it is no such file, or was written with other settings.
+        If it is no such file, or was written with other settings, or the data were
+        changed since.
     """
     if not path.exists():
         return []
@@ -101,6 +104,12 @@ def read_rows(path: Path, settings: Mapping[str, Any]) -> list[Row]:
         msg = (
             f"{path} was written with other settings ({', '.join(other)}); name "
             "another file, or begin anew with --overwrite."
+        )
+        raise InputError(msg)
+    if content.get(DATA) != settings[DATA]:
+        msg = (
+            f"The data have changed since {path} was written; name another file, or "
+            "begin anew with --overwrite."
         )
         raise InputError(msg)
     return rows

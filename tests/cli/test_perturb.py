@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -152,6 +153,9 @@ def test_validate_goes_on_from_its_file_and_writes_tables(
     assert len(run) == 4
     assert main([*command, "--seed", "3"]) == 2
     assert "other settings (plan)" in capsys.readouterr().err
+    os.utime(data / "cells/val/labels/a.png", (1, 1))  # written anew
+    assert main(command) == 2
+    assert "The data have changed since" in capsys.readouterr().err
 
 
 def test_masks_and_annotations_give_coarse_masks_too(tmp_path, capsys):

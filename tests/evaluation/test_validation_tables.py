@@ -16,7 +16,13 @@ from napari_segrefiner.evaluation.validation_tables import (
     worse_line,
 )
 
-SETTINGS = {"model": {"name": "m"}, "plan": {"seed": 0}, "runs": {}, "baselines": {}}
+SETTINGS = {
+    "model": {"name": "m"},
+    "plan": {"seed": 0},
+    "data_files": "a1",
+    "runs": {},
+    "baselines": {},
+}
 
 
 def row(kind, name, before, after, harmed=0.0):
@@ -130,6 +136,8 @@ def test_a_file_of_other_settings_is_refused(tmp_path):
     write_rows(path, SETTINGS, ROWS)
     with pytest.raises(InputError, match=r"other settings \(plan\)"):
         read_rows(path, {**SETTINGS, "plan": {"seed": 1}})
+    with pytest.raises(InputError, match="The data have changed since"):
+        read_rows(path, {**SETTINGS, "data_files": "b2"})
     path.write_text(json.dumps([1]))
     with pytest.raises(InputError, match="not written by validate"):
         read_rows(path, SETTINGS)
