@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
@@ -25,7 +28,7 @@ class ChannelBox(SteadyComboBox):
         super().__init__(parent)
         self._viewer = viewer
         self._channels: Channels | None = None
-        self._axis = 0
+        self._image: Callable[[], Layer | None] = lambda: None
 
     @property
     def is_needed(self) -> bool:
@@ -39,7 +42,7 @@ class ChannelBox(SteadyComboBox):
             return None
         choice = self.currentData()
         if choice == DISPLAYED:
-            return int(self._viewer.dims.current_step[self._axis])
+            return self._displayed(self._channels)
         return None if choice == ALL else int(choice)
 
     def update_for(self, image: Layer | None, labels: Layer | None) -> None:
@@ -47,21 +50,29 @@ class ChannelBox(SteadyComboBox):
         channels = None
         if image is not None and labels is not None:
             channels = find_channels(image, labels)
-            dims = self._viewer.dims
-            self._axis = (channels.axis if channels else 0) + dims.ndim - image.ndim
+            self._image = weakref.ref(image)
         if channels == self._channels and (channels is None or self.count()):
             return
         self._channels = channels
         self.clear()
-        if channels is None:
+        if channels is None or image is None:
             return
         if channels.can_mix:
             self.addItem("all channels", ALL)
-        if self._axis not in self._viewer.dims.displayed:
+        dims = self._viewer.dims
+        if channels.axis + dims.ndim - image.ndim not in dims.displayed:
             self.addItem("displayed channel", DISPLAYED)
         for channel in range(channels.count):
             self.addItem(f"channel {channel}", channel)
         self.setCurrentIndex(0)
+
+    def _displayed(self, channels: Channels) -> int | None:
+        """The channel that the image shows; sliders count steps of all layers."""
+        image = self._image()
+        if image is None:
+            return None
+        at = image.world_to_data(self._viewer.dims.point)[channels.axis]
+        return min(max(int(np.round(at)), 0), channels.count - 1)
 
 
 class PlanesBox(SteadyComboBox):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.errors import SegRefinerError
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.engine import Engine
-from napari_segrefiner.plugin.frames import Frame, History
+from napari_segrefiner.plugin.frames import Frame
 from napari_segrefiner.plugin.layers import (
     check_labels,
     is_labels,
@@ -24,7 +23,14 @@ from napari_segrefiner.plugin.planes import displayed_plane
 from napari_segrefiner.plugin.preview import Preview
 from napari_segrefiner.plugin.results import Results
 from napari_segrefiner.plugin.review import Review
-from napari_segrefiner.plugin.run import Run, plan_others, plan_run
+from napari_segrefiner.plugin.run import (
+    Others,
+    Run,
+    Single,
+    find_others,
+    plan_others,
+    plan_run,
+)
 from napari_segrefiner.plugin.run_writer import RunWriter
 from napari_segrefiner.plugin.stroke import StrokeWatch
 from napari_segrefiner.plugin.teacher import Teacher
@@ -67,9 +73,10 @@ class Controller:
         self._engine = engine
         self._runner = runner
         self._run: Run | None = None
-        self._waiting: deque[tuple[Labels, int | None]] = deque()
+        self._waiting: deque[Single | Others] = deque()
+        #: Why some of it could not begin; told with what comes next.
+        self._missed: list[str] = []
         self._is_closed = False
-        self.history = History()
         self.preview = Preview(viewer)
         self.windows = WindowsLayer(viewer)
         self.results = Results(viewer)
@@ -109,22 +116,17 @@ class Controller:
         if self.is_running:
             self._say_busy()
             return
-        self._start(self._view.read().labels, None)
+        self._say_why(self._start(None))
 
     def refine_others(self) -> None:
         """Refine the objects of all results that are neither accepted nor edited."""
         if self.is_running:
             self._say_busy()
             return
-        layers = [
-            layer
-            for layer in self.marks.layers()
-            if any(standing.others for standing in self.marks.standings(layer).values())
-        ]
-        if not layers:
+        self._waiting.extend(find_others(self.marks))
+        if not self._waiting:
             self._view.show_message(messages.NO_OTHERS, "notice")
             return
-        self._waiting.extend((layer, None) for layer in layers)
         self._start_waiting()
 
     def learn(self) -> None:
@@ -168,13 +170,20 @@ class Controller:
         return messages.NO_OBJECT if layer.visible else messages.hidden(layer.name)
 
     def refine_object(self, layer: Labels, label: int) -> None:
-        """Refine one object; while another one is at work it waits for its turn."""
-        if not self.is_running:
-            self._start(layer, label)
-        elif self._run is None or self._run.label is None:
+        """Refine one object of the displayed plane, after those that are at work."""
+        if self.job in ("objects", "learning"):
             self._say_busy()
-        elif label != self._run.label and (layer, label) not in self._waiting:
-            self._waiting.append((layer, label))
+            return
+        try:
+            check_labels(layer)
+            single = Single(layer, displayed_plane(self._viewer, layer), label)
+        except SegRefinerError as error:
+            self._view.show_message(str(error), "notice")
+            return
+        if self._run is None:
+            self._say_why(self._start(single))
+        elif not self._run.is_for(single) and single not in self._waiting:
+            self._waiting.append(single)
 
     def stop(self) -> None:
         """Stop the run, or the learning, at its next step."""
@@ -282,20 +291,24 @@ class Controller:
 
     # ---- a run
 
-    def _start(self, source: Labels | None, label: int | None) -> None:
+    def _start(self, wanted: Single | Others | None) -> str:
+        """Begin with it, None: all chosen labels; a sentence if it cannot be."""
         choices = self._view.read()
-        self._begin(
-            choices,
-            lambda: plan_run(self._viewer, self.results, choices, source, label),
-        )
-
-    def _begin(self, choices: Choices, plan: Callable[[], Run]) -> None:
         try:
-            run = plan()
+            if isinstance(wanted, Others):
+                run = plan_others(self.marks, choices, wanted)
+            else:
+                run = plan_run(self._viewer, self.results, choices, wanted)
         except SegRefinerError as error:
-            self._view.show_message(str(error), "notice")
-            return
-        self.history.clear()
+            return str(error)
+        self._begin(choices, run)
+        return ""
+
+    def _say_why(self, sentence: str) -> None:
+        if sentence:
+            self._view.show_message(sentence, "notice")
+
+    def _begin(self, choices: Choices, run: Run) -> None:
         self.preview.begin(run.source)
         self.windows.begin(run.source if choices.show_windows else None)
         self._run = run
@@ -315,7 +328,6 @@ class Controller:
             return
         match event:
             case Frame():
-                self.history.add(event)
                 self.preview.push(event)
             case Progress(share=share):
                 run.share = share
@@ -353,6 +365,9 @@ class Controller:
         except SegRefinerError as error:
             text = str(error)
         finally:
+            if self._missed:
+                text, tone = " ".join([text, *self._missed]), "notice"
+                self._missed.clear()
             # Also if a listener of another plugin fails: the dock is free again.
             self._view.show_job(None)
             self._view.show_review(self.review.has_results)
@@ -366,17 +381,16 @@ class Controller:
             self._start_waiting()
 
     def _start_waiting(self) -> None:
-        """Begin with what was asked for meanwhile: an object, or a layer's others."""
-        layer, label = self._waiting.popleft()
-        if not is_listed(self._viewer, layer):
-            return
-        if label is not None:
-            self._start(layer, label)
-            return
-        choices = self._view.read()
-        self._begin(
-            choices, lambda: plan_others(self._viewer, self.marks, choices, layer)
-        )
+        """Begin with what was asked for meanwhile, but for what cannot be any more."""
+        while self._waiting and self._run is None:
+            wanted = self._waiting.popleft()
+            if is_listed(self._viewer, wanted.layer):
+                sentence = self._start(wanted)
+                if sentence:
+                    self._missed.append(sentence)
+        if self._run is None:
+            self._say_why(" ".join(self._missed))
+            self._missed.clear()
 
     def _link_results(self) -> None:
         """Find the sources of results of an earlier dock, and take up their marks."""

@@ -1,19 +1,14 @@
-"""The steps of a run as packed bits: small enough to keep for a replay."""
+"""The steps of a run as packed bits: small enough to hand over to the window."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.geometry import Box
 from napari_segrefiner.plugin.planes import Plane
-
-#: Memory for the steps of the last run.
-MOST_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -63,37 +58,3 @@ class Frame:
         for mask in self.masks[1:]:
             box = box.union(mask.box)
         return box
-
-    @property
-    def n_bytes(self) -> int:
-        """Memory of its bits; the coarse ones are shared by a batch's frames."""
-        own = sum(mask.bits.nbytes for mask in self.masks)
-        shared = sum(mask.bits.nbytes for mask in self.coarse) if self.step == 0 else 0
-        return own + shared
-
-
-@dataclass
-class History:
-    """The frames of the last run, the oldest dropped when they need too much memory."""
-
-    most_bytes: int = MOST_BYTES
-    frames: deque[Frame] = field(default_factory=deque)
-    n_bytes: int = 0
-
-    def clear(self) -> None:
-        """Begin a new run."""
-        self.frames.clear()
-        self.n_bytes = 0
-
-    def add(self, frame: Frame) -> None:
-        """Keep a frame."""
-        self.frames.append(frame)
-        self.n_bytes += frame.n_bytes
-        while self.n_bytes > self.most_bytes:
-            self.n_bytes -= self.frames.popleft().n_bytes
-
-    def steps_of(self, label: int, plane: Plane) -> Iterator[PackedMask]:
-        """The masks of one object, from the first step kept to the last."""
-        for frame in self.frames:
-            if frame.plane == plane and label in frame.ids:
-                yield frame.masks[frame.ids.index(label)]

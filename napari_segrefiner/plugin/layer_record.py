@@ -105,8 +105,8 @@ def write_features(
 
     With `has_modes` also how they were refined, and in how many windows.
 
-    A table without the column ``index`` says nothing of single labels: it is the user's
-    and stays as it is.
+    A table that is not one of labels (:func:`read_rows`) is the user's and stays as it
+    is.
     """
     rows = read_rows(layer)
     if rows is None:
@@ -135,11 +135,20 @@ def write_marks(layer: Labels, marks: Mapping[int, str]) -> None:
 
 
 def read_rows(layer: Labels) -> dict[int, Row] | None:
-    """The rows of the features table by label, None if it is not one of labels."""
+    """The rows of the features table by label, None if it is not one of labels.
+
+    Such a table has a whole number in the column ``index`` of every row, and no number
+    twice.
+    """
     table = layer.features
-    if len(table.columns) and "index" not in table.columns:
+    if not len(table.columns):
+        return {}
+    if "index" not in table.columns:
         return None
-    return {int(row["index"]): row for row in table.to_dict("records")}
+    index = pd.to_numeric(table["index"], errors="coerce")
+    if (index % 1 != 0).any() or index.duplicated().any():  # NaN is no 0 either
+        return None
+    return dict(zip(map(int, index), table.to_dict("records"), strict=True))
 
 
 def put_rows(layer: Labels, rows: Mapping[int, Row | None]) -> None:
@@ -177,12 +186,9 @@ def _plane(run: Any, shape: tuple[int, ...]) -> Plane | None:
         position = tuple(map(int, run["position"]))
     except (KeyError, TypeError, ValueError):
         return None
-    is_there = len(position) == len(shape) and all(
-        0 <= at < n for at, n in zip(position, shape, strict=True)
-    )
-    if not is_there or not 0 <= first < second < len(shape):
-        return None
-    return Plane((first, second), position)
+    plane = Plane((first, second), position)
+    is_there = plane.lies_in(shape) and 0 <= first < second < len(shape)
+    return plane if is_there else None
 
 
 def _number(value: Any) -> float:

@@ -110,6 +110,13 @@ def check_writable(layer: Labels) -> None:
     InputError
         With the way that works.
     """
+    is_locked = isinstance(layer.data, np.ndarray) and not layer.data.flags.writeable
+    if is_locked or getattr(layer.data, "read_only", False):
+        message = (
+            f"'{layer.name}' was opened for reading only and cannot be written into; "
+            "write to a new layer instead."
+        )
+        raise InputError(message)
     if type(layer.data).__module__.split(".")[0] == "dask":
         message = (
             f"'{layer.name}' is computed by dask and cannot be written into; write to "

@@ -45,6 +45,12 @@ class Plane:
             for axis, at in enumerate(self.position)
         )
 
+    def lies_in(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape has the plane."""
+        return len(shape) == self.ndim and all(
+            0 <= at < n for at, n in zip(self.position, shape, strict=True)
+        )
+
     def pixels(self, ys: npt.NDArray[np.intp], xs: npt.NDArray[np.intp]) -> Index:
         """Index arrays of the plane's pixels (ys, xs) in the n-D array."""
         index = [np.full(ys.shape, at, dtype=np.intp) for at in self.position]

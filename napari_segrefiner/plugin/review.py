@@ -21,7 +21,7 @@ from napari_segrefiner.plugin.layer_record import (
     read_rows,
     write_features,
 )
-from napari_segrefiner.plugin.layers import entry, is_listed
+from napari_segrefiner.plugin.layers import check_writable, entry, is_listed
 from napari_segrefiner.plugin.ledger import Ledger
 from napari_segrefiner.plugin.marks import ACCEPTED, Marks, Part
 from napari_segrefiner.plugin.planes import displayed_plane
@@ -121,6 +121,7 @@ class Review:
         if not label:
             return messages.NO_RESTORE, "notice"
         try:
+            check_writable(result)
             plane = displayed_plane(self._viewer, result)
         except InputError as error:
             return str(error), "notice"

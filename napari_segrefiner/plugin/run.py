@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,22 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
 
     from napari_segrefiner.plugin.stroke import StrokeWatch
+
+
+class Single(NamedTuple):
+    """One object that was asked for, in the plane that was shown then."""
+
+    layer: Labels
+    plane: Plane
+    label: int
+
+
+class Others(NamedTuple):
+    """The others of a result, of all planes for which one picture was looked at."""
+
+    layer: Labels
+    image: Image
+    channel: int | None
 
 
 @dataclass(eq=False)
@@ -82,6 +98,11 @@ class Run:
         """The one object that is refined; None for all."""
         return self.request.label
 
+    def is_for(self, single: Single) -> bool:
+        """Whether it refines just this object."""
+        found = (self.source, self.request.planes[0], self.label)
+        return found == tuple(single)
+
     @property
     def number(self) -> int:
         """Number of the plane at work, counted from 1."""
@@ -122,8 +143,7 @@ def plan_run(
     viewer: ViewerModel,
     results: Results,
     choices: Choices,
-    source: Labels | None,
-    label: int | None,
+    single: Single | None = None,
 ) -> Run:
     """Check everything that can be checked before a run, and put it together.
 
@@ -132,22 +152,24 @@ def plan_run(
     viewer : ViewerModel
     results : Results
     choices : Choices
-    source : Labels, optional
-        The layer to refine.
-    label : int, optional
-        One object; None for all.
+    single : Single, optional
+        One object; else all of the chosen labels.
 
     Raises
     ------
     InputError
         With what to do.
     """
+    source = choices.labels if single is None else single.layer
+    label = None if single is None else single.label
     if source is None:
         raise InputError(messages.NO_LABELS)
     if choices.image is None:
         raise InputError(messages.NO_IMAGE)
     check_labels(source)
-    plane = displayed_plane(viewer, source)
+    plane = displayed_plane(viewer, source) if single is None else single.plane
+    if not plane.lies_in(array_shape(source)):
+        raise InputError(messages.RESHAPED)
     planes: tuple[Plane, ...] = (plane,)
     if label is None and choices.slider is not None:
         for slider in sliders(viewer, source):
@@ -175,9 +197,20 @@ def plan_run(
     )
 
 
-def plan_others(
-    viewer: ViewerModel, marks: Marks, choices: Choices, layer: Labels
-) -> Run:
+def find_others(marks: Marks) -> list[Others]:
+    """All that has objects which are neither accepted nor edited, layer by layer."""
+    found: list[Others] = []
+    for layer in marks.layers():
+        standings = marks.standings(layer)
+        for plane, sheet in marks.sheets(layer).items():
+            image: Any = sheet.image()  # listed, as the sheet was given
+            others = Others(layer, image, sheet.channel)
+            if standings[plane].others and others not in found:
+                found.append(others)
+    return found
+
+
+def plan_others(marks: Marks, choices: Choices, wanted: Others) -> Run:
     """A run over the objects of a result that are neither accepted nor edited.
 
     They begin from their coarse masks again, among all others as they are now.
@@ -187,27 +220,25 @@ def plan_others(
     InputError
         With what to do, if there are none.
     """
+    layer, image, channel = wanted
     check_writable(layer)
     standings = marks.standings(layer)
     found = {
         plane: sheet
         for plane, sheet in marks.sheets(layer).items()
         if standings[plane].others
+        and (sheet.image(), sheet.channel) == (image, channel)
     }
     if not found:
         raise InputError(messages.NO_OTHERS)
-    first = next(iter(found.values()))
     target = np.array(layer.data)
     labels = target.copy()
-    others = {}
+    others = {plane: standings[plane].others for plane in found}
     for plane, sheet in found.items():
-        if sheet.image() is first.image() and sheet.channel == first.channel:
-            others[plane] = standings[plane].others
-            labels[plane.index] = sheet.other_labels(target[plane.index], others[plane])
-    image: Any = first.image()  # listed, as the sheet was given
+        labels[plane.index] = sheet.other_labels(target[plane.index], others[plane])
     return Run(
         request=RunRequest(
-            image=plane_reader(image, layer, next(iter(others)), first.channel),
+            image=plane_reader(image, layer, next(iter(others)), channel),
             labels=labels,
             target=target,
             planes=tuple(others),

@@ -125,11 +125,10 @@ class Sheet:
         """Those of `labels` that had the same coarse mask there."""
         if self.coarse.shape != other.coarse.shape:
             return frozenset()
-        return frozenset(
-            label
-            for label in labels
-            if np.array_equal(self.coarse == label, other.coarse == label)
-        )
+        differs = self.coarse != other.coarse
+        changed = {*_areas(self.coarse[differs])[0].tolist()}
+        changed |= {*_areas(other.coarse[differs])[0].tolist()}
+        return frozenset(labels) - changed
 
     def other_labels(self, now: IntArray, others: Collection[int]) -> IntArray:
         """The coarse masks of `others`, and all other labels as they are `now`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -233,6 +234,73 @@ def test_objects_asked_for_meanwhile_wait_for_their_turn(stage: Stage) -> None:
     np.testing.assert_array_equal(stage.result.data, expected(coarse, (2,)))
 
 
+def finish_all(stage: Stage) -> None:
+    while not all(work.has_ended for work in stage.runner.works):
+        stage.work.step()
+
+
+def test_a_waiting_object_is_that_of_the_plane_in_which_it_was_asked_for() -> None:
+    labels = np.stack([squares()] * 2)
+    stage = Stage(np.zeros(labels.shape, np.uint8), labels.copy())
+    stage.choose(target="into this layer")
+    stage.viewer.dims.set_point(0, 0)
+    stage.controller.refine_object(stage.labels, 5)
+    stage.controller.refine_object(stage.labels, 2)
+    stage.viewer.dims.set_point(0, 1)
+    stage.controller.refine_object(stage.labels, 5)
+    finish_all(stage)
+    first, second = stage.labels.data
+    np.testing.assert_array_equal(first, expected(squares(), (2, 5)))
+    np.testing.assert_array_equal(second, expected(squares(), (5,)))
+
+
+def test_the_same_number_in_another_layer_waits_too(stage: Stage) -> None:
+    other = Labels(squares(), name="other")
+    stage.viewer.layers.append(other)
+    stage.choose(target="into this layer")
+    for layer in (stage.labels, other, other):
+        stage.controller.refine_object(layer, 5)
+    finish_all(stage)
+    assert len(stage.runner.works) == 2
+    for layer in (stage.labels, other):
+        np.testing.assert_array_equal(layer.data, expected(squares(), (5,)))
+
+
+def test_what_cannot_be_refined_any_more_holds_up_nothing(stage: Stage) -> None:
+    others = [Labels(squares(), name=name) for name in ("locked", "gone", "free")]
+    stage.viewer.layers.extend(others)
+    stage.choose(target="into this layer")
+    for layer in (stage.labels, *others):
+        stage.controller.refine_object(layer, 5)
+    others[0].editable = False
+    stage.viewer.layers.remove(others[1])
+    finish_all(stage)
+    assert len(stage.runner.works) == 2
+    np.testing.assert_array_equal(others[2].data, expected(squares(), (5,)))
+    assert stage.message.startswith("Label 5")
+    assert "'locked' is not editable" in stage.message
+    assert stage.tone == "notice"
+    stage.controller.refine_object(stage.labels, 9)
+    finish_all(stage)
+    assert len(stage.runner.works) == 3  # nothing begins unasked
+    assert "locked" not in stage.message
+
+
+def test_nothing_is_left_to_begin_later(stage: Stage) -> None:
+    stack = np.stack([squares()] * 2)
+    stage = Stage(np.zeros(stack.shape, np.uint8), stack)
+    stage.choose(target="into this layer")
+    for label in (5, 2, 9):
+        stage.controller.refine_object(stage.labels, label)
+    stage.labels.editable = False
+    stage.work.finish()
+    assert "not editable" in stage.message
+    assert not stage.controller.is_running
+    stage.choose(target="new layer")
+    stage.run()
+    assert len(stage.runner.works) == 2
+
+
 def test_selected_into_this_layer_is_one_undo_step(stage: Stage) -> None:
     before = stage.labels.data.copy()
     stage.choose(target="into this layer")
@@ -451,6 +519,22 @@ def test_locked_layers_are_not_written_into(stage: Stage) -> None:
     assert stage.message == "3 refined"
 
 
+def test_labels_opened_for_reading_are_not_written_into(tmp_path: Path) -> None:
+    np.save(tmp_path / "labels.npy", squares())
+    labels = np.load(tmp_path / "labels.npy", mmap_mode="r")
+    stage = Stage(np.zeros(labels.shape, np.uint8), labels)
+    stage.choose(target="into this layer")
+    stage.controller.refine()
+    assert "'cells' was opened for reading only" in stage.message
+    assert not stage.runner.works
+    stage.choose(target="new layer")
+    stage.run()
+    assert stage.message == "3 refined"
+    stage.result.data.setflags(write=False)
+    stage.controller.restore_selected()
+    assert "'cells refined' was opened for reading only" in stage.message
+
+
 # ---- stacks
 
 
@@ -567,10 +651,10 @@ def test_channels_and_colours_reach_the_engine() -> None:
     assert stage.result.metadata[KEY]["runs"][0]["channel"] == 1
 
 
-# ---- preview and history
+# ---- preview
 
 
-def test_steps_are_shown_while_it_runs_and_kept_after(stage: Stage) -> None:
+def test_steps_are_shown_while_it_runs(stage: Stage) -> None:
     stage.controller.refine()
     stage.work.step(4)
     stage.controller.tick()
@@ -580,8 +664,6 @@ def test_steps_are_shown_while_it_runs_and_kept_after(stage: Stage) -> None:
     assert stage.viewer.layers.selection.active is stage.labels
     stage.work.finish()
     assert stage.controller.preview.layer is None
-    plane = stage.controller.history.frames[0].plane
-    assert len(list(stage.controller.history.steps_of(9, plane))) == STEPS
 
 
 def test_the_preview_of_single_objects_rests_hidden_then_goes(stage: Stage) -> None:

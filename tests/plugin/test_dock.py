@@ -373,6 +373,16 @@ def test_channel_and_plane_boxes_appear_when_needed(
     assert dock.form.channel_box.currentText() == "displayed channel"
     press(dock, dock.refine_button, qtbot)
     np.testing.assert_array_equal(engine.calls[0][2], data[4])
+    # Sliders count the steps of all layers.
+    other = viewer.add_image(
+        np.zeros((9, 9, 9)), scale=(0.5, 1, 1), translate=(-1, 0, 0)
+    )
+    viewer.dims.set_point(0, 3)
+    dock.form.image_box.choose(viewer.layers["six"])
+    assert dock.form.channel_box.channel == 3
+    other.data = np.zeros((2, 9, 9, 9))
+    viewer.dims.set_point(1, 2)
+    assert dock.form.channel_box.channel == 2
     viewer.layers.clear()
     stack = np.stack([squares()] * 3)
     viewer.add_image(stack.astype(np.uint8))

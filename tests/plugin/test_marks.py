@@ -301,6 +301,16 @@ def test_an_object_refined_twice_counts_once_in_the_newer_layer(stage: Stage) ->
     assert [one.ids for one in stage.controller.marks.collect()] == [(5, 9), (2,)]
 
 
+def test_which_coarse_masks_are_the_same(stage: Stage) -> None:
+    labels = squares()
+    moved = np.where(labels == 5, 0, labels)
+    moved[31:41, 10:20] = 5
+    moved[0, 0] = 7
+    one, other = (Sheet(lambda: None, None, x, x.copy()) for x in (labels, moved))
+    assert one.same_coarse(other, (2, 5, 7, 9)) == {2, 9}
+    assert other.same_coarse(one, (5, 9)) == {9}
+
+
 def test_same_numbers_of_other_objects_do_not_collide(stage: Stage) -> None:
     stage.run()
     accept(stage, 5)
@@ -381,10 +391,20 @@ def test_the_channels_are_those_that_were_looked_at(channel: Any) -> None:
     np.testing.assert_array_equal(one.image(), wanted)
 
 
-def test_the_users_own_table_is_left_alone(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"kind": ["a"] * 4},
+        {"index": ["a", "b"], "kind": ["x", "y"]},
+        {"index": [2, np.nan]},
+        {"index": [2.5, 5]},
+        {"index": [2, 2, 5], "frame": [0, 1, 0]},
+    ],
+)
+def test_the_users_own_table_is_left_alone(stage: Stage, table: dict[str, Any]) -> None:
     import pandas as pd
 
-    plain = pd.DataFrame({"kind": ["a"] * 4})
+    plain = pd.DataFrame(table)
     stage.choose(target="into this layer")
     stage.labels.features = plain
     stage.run()
@@ -465,6 +485,23 @@ def test_the_others_of_several_layers_come_one_after_the_other(stage: Stage) -> 
         stage.work.step()
     assert [call[1].ids for call in stage.engine.calls[2:]] == [(2, 5, 9), (3,)]
     assert stage.engine.calls[-1][2].shape == (20, 30)
+
+
+def test_the_others_of_each_plane_are_refined_with_what_it_was_refined_with() -> None:
+    labels = np.stack([squares()] * 3)
+    stage = Stage(np.zeros(labels.shape, np.uint8), labels)
+    second = Image(np.ones(labels.shape, np.uint8), name="second")
+    stage.viewer.layers.append(second)
+    for at, image in enumerate((stage.image, second, stage.image)):
+        stage.viewer.dims.set_point(0, at)
+        stage.choose(image=image)
+        stage.run()
+    assert counts(stage) == (0, 9)
+    n_calls = len(stage.engine.calls)
+    stage.controller.refine_others()
+    while not all(work.has_ended for work in stage.runner.works):
+        stage.work.step()
+    assert [call[2].max() for call in stage.engine.calls[n_calls:]] == [0, 0, 1]
 
 
 def test_no_others_is_said(stage: Stage) -> None:
