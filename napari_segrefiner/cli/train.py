@@ -251,8 +251,9 @@ def _end_text(event: TrainDone, folder: Path, *, is_running: bool) -> str:
         )
     else:
         lines.append(f"Model of iteration {event.best_iteration}: {event.model}")
-    if event.name:
-        lines.append(f"Use it: napari-segrefiner refine ... --model {event.name}")
+    used = event.name or (event.model if event.best_iteration else "")
+    if used:
+        lines.append(f"Use it: napari-segrefiner refine ... --model {used}")
     if event.limits:
         lines.append(event.limits)
     return "\n".join(lines)

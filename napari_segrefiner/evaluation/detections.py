@@ -61,6 +61,12 @@ def read_detections(path: Path) -> list[Detection]:
             f"{', '.join(KEYS)} is expected."
         )
         raise InputError(msg)
+    if any(not isinstance(one["segmentation"], dict) for one in found):
+        msg = (
+            f"{path} holds polygons; a results file with masks as run lengths "
+            "({size, counts}) is expected."
+        )
+        raise InputError(msg)
     return list(found)
 
 

@@ -16,7 +16,7 @@ from napari_segrefiner.evaluation.pairing import Pairing, Pairs, pair_objects
 from napari_segrefiner.evaluation.scores import COARSE, ImageScores, score_image
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels
-from napari_segrefiner.metrics import number
+from napari_segrefiner.metrics import number, overlaps
 
 #: Endings that are looked for; of one stem the first is taken.
 ENDINGS = (".png", ".tif", ".tiff", ".npy")
@@ -266,6 +266,14 @@ def score_loaded(
                 "refined labels keep the ids of the coarse ones."
             )
             yield LeftOut(name, reason)
+        elsewhere = np.intersect1d(_elsewhere(found.layers[COARSE], labels), known)
+        if len(elsewhere):
+            reason = (
+                f"Labels of {layer} that lie on other coarse labels, and nowhere on "
+                f"that of their number: {_listed(elsewhere)}; renumbered ones score as "
+                "losses."
+            )
+            yield LeftOut(name, reason)
     truth = found.truth
     for index in np.ndindex(truth.shape[:-2]):
         if truth.ndim == 2 or truth[index].any():
@@ -273,6 +281,16 @@ def score_loaded(
             planes = {key: labels[index] for key, labels in found.layers.items()}
             plane = plane_name(name, index)
             yield score_image(plane, truth[index], planes, own, is_whole=True)
+
+
+def _elsewhere(
+    coarse: npt.NDArray[Any], labels: npt.NDArray[Any]
+) -> npt.NDArray[np.int64]:
+    """Labels that share pixels with coarse ones of other numbers alone."""
+    pairs = overlaps(coarse, labels)
+    ids = pairs.ids[pairs.columns]
+    is_own = pairs.truth_ids[pairs.rows] == ids
+    return np.setdiff1d(ids[~is_own], ids[is_own])
 
 
 def _listed(ids: npt.NDArray[np.int64], most: int = 10) -> str:

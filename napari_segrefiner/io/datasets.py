@@ -135,6 +135,11 @@ def find_sets(
             f"No pairs of images and labels for {split} in {root}; an image "
             "images/NAME.png goes with labels/NAME.png or .tif."
         )
+        if root.is_file() and side_of(root.stem) not in (None, split):
+            msg = (
+                f"{root} is for {side_of(root.stem)}, as its name says, and pairs for "
+                f"{split} are wanted; rename it, or name a folder with files for both."
+            )
         if problems:
             msg += "\n" + report(problems)
         raise InputError(msg)

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIX = ".safetensors"
+#: The model of a training's folder that counts.
+BEST = "best.safetensors"
 
 
 def find_weights(path: Path) -> Path:
     """The weight file: `path` itself, or the only one in the folder `path`.
+
+    Of the folder of a training it is the best model so far.
 
     Raises
     ------
@@ -26,6 +30,8 @@ def find_weights(path: Path) -> Path:
     """
     if path.is_dir():
         found = sorted(path.glob("*" + SUFFIX))
+        if path / BEST in found:
+            return path / BEST
         if len(found) != 1:
             message = (
                 f"The folder {path} holds {len(found)} {SUFFIX} files; exactly one is "

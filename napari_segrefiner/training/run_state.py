@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from napari_segrefiner.errors import InputError, ModelError
 from napari_segrefiner.io.atomic import whole_file
 from napari_segrefiner.models.card import ModelCard, as_tuples
+from napari_segrefiner.models.files import BEST
 from napari_segrefiner.network_config import NetworkConfig
 from napari_segrefiner.train_options import TrainOptions
 from napari_segrefiner.training.run_lock import LOCK
@@ -35,7 +36,6 @@ CONFIG = "config.json"
 STATE = "state.safetensors"
 LOG = "log.csv"
 VALIDATION = "validation.csv"
-BEST = "best.safetensors"
 KEPT = "kept"
 
 MOMENTS = ("exp_avg", "exp_avg_sq")

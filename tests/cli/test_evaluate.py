@@ -222,6 +222,16 @@ def test_refined_labels_that_were_renumbered_are_listed(folders):
     assert "called: 70;" in told["reason"]
 
 
+def test_refined_labels_whose_numbers_were_exchanged_are_listed(folders):
+    labels = picture(0)
+    exchanged = np.where(labels == 1, 2, np.where(labels == 2, 1, labels))
+    write_labels(folders / "refined" / "a.npy", exchanged.astype(labels.dtype), True)
+    path = folders / "scores.json"
+    assert evaluate(folders, "--refined", folders / "refined", "--json", path) == 0
+    (told,) = totals(path)["left_out"]
+    assert "nowhere on that of their number: 1, 2;" in told["reason"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

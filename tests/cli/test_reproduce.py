@@ -265,6 +265,15 @@ def test_the_image_of_a_detection_that_cannot_be_read_is_named(coco, model, caps
     assert "000000000007.png: An outline cannot" in capsys.readouterr().err
 
 
+def test_detections_as_polygons_are_refused(coco, model, capsys):
+    results = json.loads((coco / "results.json").read_text())
+    results[1]["segmentation"] = [[20, 10, 60, 10, 60, 25, 20, 25]]
+    (coco / "results.json").write_text(json.dumps(results))
+    words = ["coco", "--data", coco / "lvis.json", "--images", coco / "val2017"]
+    assert reproduce(*words, "--coarse", coco / "results.json") == 2
+    assert "holds polygons; a results file with" in capsys.readouterr().err
+
+
 def test_overlapping_detections_do_not_take_pixels_from_each_other(tmp_path):
     first, second = disk(SHAPE, 60, 60, 24), disk(SHAPE, 60, 90, 24)
     save(tmp_path / "i.png", scene()[0])

@@ -238,6 +238,8 @@ def test_annotation_files_are_data_sets(tmp_path: Path) -> None:
     ((_, pairs),) = read_sets([train])
     assert pairs[0].image.shape == (20, 30, 3)
     assert np.count_nonzero(pairs[0].labels == 1) == 36
+    with pytest.raises(InputError, match="is for val, as its name says"):
+        find_sets(folder / "instances_val2017.json", "train")
     whole = _write(tmp_path / "all.json", entries, outlines)
     sides = [find_sets(whole, side)[0].items for side in ("train", "val")]  # type: ignore[arg-type]
     stems = [{item.stem for item in side} for side in sides]

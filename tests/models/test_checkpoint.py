@@ -91,6 +91,13 @@ def test_a_folder_with_two_models_is_refused(tmp_path, network, card):
         read_model(tmp_path)
 
 
+def test_the_folder_of_a_training_is_its_best_model(tmp_path, network, card):
+    for name in ("best", "state"):
+        one = dataclasses.replace(card, name=name)
+        save_model(tmp_path / f"{name}.safetensors", network.state_dict(), one)
+    assert read_model(tmp_path).name == "best"
+
+
 def test_the_card_beside_the_weights_is_preferred_and_its_checksum_kept(
     tmp_path, network, card
 ):
