@@ -34,8 +34,6 @@ ALL_COARSE = len(INDEX_WEIGHTS) - 1
 
 #: Batches that are ready ahead of time: of all workers together, and of each at least.
 PREFETCH, LEAST_PREFETCH = 4, 2
-#: Seconds to wait for a batch; far more than it takes, so that nothing hangs for ever.
-PATIENCE = 600
 #: What libraries read when they are loaded, to know how many threads they may start.
 THREAD_LIMITS = (
     "OMP_NUM_THREADS",
@@ -179,6 +177,12 @@ def iterate_batches(
         Processes that make them ahead of time; 0 makes each when it is asked for. They
         are started afresh, not forked: a forked child of a process with threads can
         wait for ever.
+
+    Raises
+    ------
+    RuntimeError
+        If a worker has ended; torch looks every few seconds, as long as it is given no
+        time limit.
     """
     if workers == 0:
         for iteration in itertools.count(first):
@@ -189,7 +193,6 @@ def iterate_batches(
         sampler=itertools.count(first),
         num_workers=workers,
         prefetch_factor=max(LEAST_PREFETCH, PREFETCH // workers),
-        timeout=PATIENCE,
         worker_init_fn=_leave_signals_to_the_parent,
         multiprocessing_context="spawn",
     )

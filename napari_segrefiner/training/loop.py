@@ -144,7 +144,8 @@ def train(
         except RuntimeError as error:
             message = (
                 f"The training stopped: {error}. Its last checkpoint is kept; continue "
-                "with --resume, with --workers 0 if a worker process has ended."
+                "with --resume, with --workers 0 if a worker process has ended. (In a "
+                "script, workers need train() under if __name__ == '__main__'.)"
             )
             raise SegRefinerError(message) from error
 

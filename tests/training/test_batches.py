@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +97,20 @@ def test_any_number_of_workers_makes_the_same_batches_in_order(
                 assert torch.equal(made, expected)
     finally:
         stream.close()
+
+
+class _Ending:
+    """Ends the process that asks for a sample."""
+
+    def sample(self, index: int) -> NoReturn:
+        os._exit(3)
+
+
+@pytest.mark.slow
+def test_the_end_of_a_worker_is_noticed() -> None:
+    stream = iterate_batches(TrainingBatches(_Ending(), DRAWS), first=0, workers=1)
+    with pytest.raises(RuntimeError, match="exited unexpectedly"):
+        next(stream)
 
 
 class _Limits:
