@@ -288,6 +288,16 @@ def test_all_labels_together_may_be_one_object() -> None:
         refine(image, coarse, model=model, labels_are=labels_are, ids=(7, 9))
 
 
+def test_parts_that_are_skipped_keep_their_labels() -> None:
+    coarse = disk(SHAPE, 60, 60, 20) * np.uint16(3) + disk(SHAPE, 150, 150, 20) * 7
+    options: dict[str, Any] = {"labels_are": "parts", "min_area": 50_000}
+    result = refine(coarse > 0, coarse, model=stub_model(oracle), **options)
+    assert {entry.status for entry in result.report} == {"skipped"}
+    np.testing.assert_array_equal(result.labels, coarse)
+    assert result.labels.dtype == coarse.dtype
+    assert not np.shares_memory(result.labels, coarse)
+
+
 def test_an_object_in_far_parts_does_not_lose_one_of_them_unseen() -> None:
     truth = disk((900, 900), 60, 60, 20) | disk((900, 900), 840, 840, 24)
     coarse = np.roll(truth, 3, axis=0)
