@@ -147,7 +147,11 @@ def read_truth(item: Item) -> npt.NDArray[Any]:
 
 
 def read_mask(path: Path) -> npt.NDArray[np.uint8]:
-    """A picture of one mask as labels, 1 where it is at least half bright.
+    """A picture of one mask as labels, 1 for the object.
+
+    Of two values, 0 and another one, the other is the object. Of more the object is
+    where there is at least half of white: the first of 1, 255 and the highest value of
+    the type that no value exceeds. White of floats is 1.
 
     Raises
     ------
@@ -157,10 +161,15 @@ def read_mask(path: Path) -> npt.NDArray[np.uint8]:
     values = read_image(path)
     if values.ndim == 3 and values.shape[-1] in (2, 3, 4):
         values = values[..., 0]
-    white = 1.0
-    if values.dtype.kind in "iu" and int(values.max(initial=0)) > 1:
-        white = float(np.iinfo(values.dtype).max)
-    return (values.astype(np.float32) / white >= 0.5).astype(np.uint8)
+    highest = values.max(initial=0)
+    is_object: npt.NDArray[np.bool_] = values != 0
+    if not np.all((values == 0) | (values == highest)):
+        white = 1
+        if values.dtype.kind in "iu":
+            limit = int(np.iinfo(values.dtype).max)
+            white = next(w for w in (1, min(255, limit), limit) if highest <= w)
+        is_object = values.astype(np.float32) / white >= 0.5
+    return is_object.astype(np.uint8)
 
 
 def to_rgb(image: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
