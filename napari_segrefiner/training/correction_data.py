@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.geometry import Box
-from napari_segrefiner.io.pairs import Pair
+from napari_segrefiner.io.pairs import Labels, Pair
 from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.training.events import RIGHT
 from napari_segrefiner.training.pictures import MIN_AREA
@@ -159,16 +159,17 @@ def _surroundings(one: Correction, ids: Sequence[int]) -> Box:
 
 def _renumbered(
     one: Correction, ids: Sequence[int], box: Box
-) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16], tuple[int, ...]]:
+) -> tuple[Labels, Labels, tuple[int, ...]]:
     """Labels of the box as small numbers: the chosen ones first, equal in both."""
     fine, coarse = one.fine[box.slices], one.coarse[box.slices]
     others = np.setdiff1d(np.union1d(fine, coarse), [0, *ids])
     order = [*ids, *others.tolist()]
     table = {label: k + 1 for k, label in enumerate(order)}
+    dtype = np.min_scalar_type(len(order))
 
-    def renumber(labels: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+    def renumber(labels: npt.NDArray[Any]) -> Labels:
         values, places = np.unique(labels, return_inverse=True)
-        new = np.array([table.get(int(v), 0) for v in values], np.uint16)
+        new = np.array([table.get(int(v), 0) for v in values], dtype)
         return new[places].reshape(labels.shape)
 
     return renumber(fine), renumber(coarse), tuple(range(1, len(ids) + 1))

@@ -118,3 +118,22 @@ def test_other_objects_are_neighbours_but_nothing_to_learn() -> None:
     others = (pair.labels > 1).sum()
     assert others > 500
     assert training_pairs([one, one], [Subject(1, 1005)])[0].stem == "1"
+
+
+@pytest.mark.parametrize(("side", "dtype"), [(10, np.uint8), (264, np.uint32)])
+def test_any_number_of_labels_may_lie_around_an_object(side: int, dtype: type) -> None:
+    labels = np.arange(1, side**2 + 1).reshape(side, side)
+    labels[:4, :4] = 1
+    # Two far corners: all labels lie between them.
+    labels[-4:, -4:] = side**2
+    one = Correction(np.zeros(labels.shape, np.uint8), labels, labels, ())
+    chosen = [Subject(0, 1), Subject(0, side**2)]
+    (pair,) = training_pairs([one], chosen)
+    assert pair.labels.dtype == dtype
+    assert pair.labels.shape == labels.shape
+    assert pair.labels.max() == len(np.unique(labels))
+    assert np.array_equal(pair.labels == 2, labels == side**2)
+    assert np.array_equal(pair.coarse[0], pair.labels)
+    picture = picture_of(pair)
+    assert picture is not None
+    assert [thing.label for thing in picture.things] == [1, 2]
