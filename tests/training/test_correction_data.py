@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -137,3 +139,20 @@ def test_any_number_of_labels_may_lie_around_an_object(side: int, dtype: type) -
     picture = picture_of(pair)
     assert picture is not None
     assert [thing.label for thing in picture.things] == [1, 2]
+
+
+def test_many_objects_take_hardly_longer_than_few() -> None:
+    squares = np.arange(1, 24**2 + 1).reshape(24, 24)
+    labels = np.kron(squares, np.ones((30, 30), int))
+
+    def seconds(n: int) -> float:
+        one = Correction(np.zeros(labels.shape), labels, labels, tuple(range(1, n + 1)))
+        began = time.process_time()
+        subjects = find_subjects([one])
+        able = able_subjects(subjects, [one])
+        took = time.process_time() - began
+        assert able == subjects
+        assert len(subjects) == n
+        return took
+
+    assert seconds(24**2) < 10 * seconds(5)
