@@ -82,7 +82,9 @@ class CoarseLabels:
         if len(parts) < 2:
             return self
         united = self.labels.copy()
-        united[np.isin(united, parts)] = parts[0]
+        # Of the labels' own type: as a list, small and very large ids become floats.
+        native = united.dtype.newbyteorder("=")
+        united[np.isin(united, np.array(parts, native))] = parts[0]
         return CoarseLabels(united)
 
     def mask(self, id: int, box: Box) -> Mask:

@@ -51,8 +51,10 @@ class Canvas:
     ) -> None:
         self._coarse = coarse
         self._certainty = np.zeros(coarse.shape, np.uint16)
+        # Of the machine's byte order, in which alone NumPy looks for large ids.
+        native = coarse.dtype.newbyteorder("=")
         self._refined_ids = (
-            np.array([o.id for o in refined], coarse.dtype) if protects else None
+            np.array([o.id for o in refined], native) if protects else None
         )
         self.labels = coarse.copy()
         for found in refined:

@@ -150,7 +150,8 @@ class MasksResult:
     Attributes
     ----------
     masks : (n, Y, X) array, or list of dict
-        As the coarse masks were given: an array of their type, or run-length codes.
+        As the coarse masks were given: an array of their type and with the value that
+        each had inside, or run-length codes.
     report : tuple of ObjectReport
         One per mask that was not empty; the first mask has the id 1.
     record : dict

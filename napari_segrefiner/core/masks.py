@@ -46,14 +46,15 @@ def refine_masks(
     ----------
     image, model, options, pinned, **keywords
         As for :func:`napari_segrefiner.refine`. ``ids`` counts the masks from 1.
-    masks : (n, Y, X) bool array, or sequence of dict
-        Coarse masks; or COCO's run-length codes of them, ``{"size": [Y, X],
+    masks : (n, Y, X) array of bool or integers, or sequence of dict
+        Coarse masks, 0 outside; or COCO's run-length codes of them, ``{"size": [Y, X],
         "counts": ...}``, plain or compressed.
 
     Returns
     -------
     MasksResult
-        ``masks`` are of the kind that was given.
+        ``masks`` are of the kind that was given: a mask of 0 and 255 stays one, and
+        of several values but 0 the highest is that of all its pixels.
 
     Raises
     ------
@@ -80,10 +81,10 @@ def refine_masks(
     report, record = _returned(refiner.run(plan, stack))
     shown = Box(0, 0, *coarse.shape)
     cuts = [stack.cut(id) for id in range(1, len(coarse.cuts) + 1)]
-    if isinstance(kinds, np.dtype):
-        refined = np.zeros((len(cuts), *coarse.shape), kinds)
-        for layer, cut in zip(refined, cuts, strict=True):
-            layer[cut.box.slices] = cut.mask
+    if isinstance(kinds, np.ndarray):
+        refined = np.zeros((len(cuts), *coarse.shape), kinds.dtype)
+        for layer, cut, value in zip(refined, cuts, kinds, strict=True):
+            layer[cut.box.slices][cut.mask] = value
         return MasksResult(refined, report, record)
     codes = [
         run_lengths.encode(cut.within(shown), kind)
@@ -106,7 +107,7 @@ def read_masks(
     masks: npt.ArrayLike | Codes,
     image_shape: tuple[int, ...],
     channel_axis: ChannelAxis = "auto",
-) -> tuple[CoarseMasks, np.dtype[Any] | list[run_lengths.Kind]]:
+) -> tuple[CoarseMasks, npt.NDArray[Any] | list[run_lengths.Kind]]:
     """Masks as cuts, and how to give them back.
 
     Parameters
@@ -119,8 +120,8 @@ def read_masks(
     Returns
     -------
     coarse : CoarseMasks
-    kinds : dtype, or list of str
-        Of the array, or of every code.
+    kinds : (n,) array, or list of str
+        The value inside of each mask, of the masks' type; or the kind of every code.
 
     Raises
     ------
@@ -147,7 +148,14 @@ def read_masks(
         )
         raise InputError(message)
     shape = array.shape[1], array.shape[2]
-    return CoarseMasks([Cut.of(mask != 0) for mask in array], shape), array.dtype
+    values = np.array([_value(mask) for mask in array], array.dtype)
+    return CoarseMasks([Cut.of(mask != 0) for mask in array], shape), values
+
+
+def _value(mask: npt.NDArray[Any]) -> Any:
+    """The highest value but 0, which may be negative; 0 if there is none."""
+    inside = mask[mask != 0]
+    return inside.max() if inside.size else 0
 
 
 def _read_codes(

@@ -171,7 +171,8 @@ class Refiner:
         plan = self.plan(image, coarse, ids, pinned)
         canvas = Canvas.of(coarse, plan)
         report, record = yield from self.run(plan, canvas, noise)
-        refined = canvas.labels.view(given.dtype)
+        # Where nothing is refined, parts keep the labels that they came with.
+        refined = canvas.labels.view(given.dtype) if plan.jobs else given.copy()
         yield RunDone(RefineResult(refined, report, record))
 
     def plan(

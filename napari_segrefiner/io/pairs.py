@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,7 @@ from napari_segrefiner.io.datasets import ImageSet, Item, report
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels
 from napari_segrefiner.io.picture import open_picture
-
-if TYPE_CHECKING:
-    from napari_segrefiner.options import ChannelAxis
+from napari_segrefiner.io.stacks import planes
 
 #: Labels above are renumbered: tables by label would not fit in memory.
 MAX_LABEL = 65535
@@ -110,7 +108,7 @@ def read_item(item: Item) -> list[Pair]:
     if not labels.any():
         msg = f"{item.labels} has no objects (all zero); draw some or remove the pair."
         raise InputError(msg)
-    planes = _planes(image, labels, item)
+    shown = _show(image, labels, item)
     coarse = [read_mask(p) if item.is_mask else read_labels(p) for p in item.coarse]
     for path, mask in zip(item.coarse, coarse, strict=True):
         if mask.shape != labels.shape:
@@ -124,7 +122,7 @@ def read_item(item: Item) -> list[Pair]:
         Pair(
             "_".join([item.stem, *map(str, index)]),
             item.group or item.stem,
-            np.ascontiguousarray(planes[index]),
+            np.ascontiguousarray(shown[index]),
             np.ascontiguousarray(labels[index]),
             tuple(np.ascontiguousarray(mask[index]) for mask in coarse),
         )
@@ -147,7 +145,11 @@ def read_truth(item: Item) -> npt.NDArray[Any]:
 
 
 def read_mask(path: Path) -> npt.NDArray[np.uint8]:
-    """A picture of one mask as labels, 1 where it is at least half bright.
+    """A picture of one mask as labels, 1 for the object.
+
+    Of two values, 0 and another one, the other is the object. Of more the object is
+    where there is at least half of white: the first of 1, 255 and the highest value of
+    the type that no value exceeds. White of floats is 1.
 
     Raises
     ------
@@ -157,49 +159,44 @@ def read_mask(path: Path) -> npt.NDArray[np.uint8]:
     values = read_image(path)
     if values.ndim == 3 and values.shape[-1] in (2, 3, 4):
         values = values[..., 0]
-    white = 1.0
-    if values.dtype.kind in "iu" and int(values.max(initial=0)) > 1:
-        white = float(np.iinfo(values.dtype).max)
-    return (values.astype(np.float32) / white >= 0.5).astype(np.uint8)
+    highest = values.max(initial=0)
+    is_object: npt.NDArray[np.bool_] = values != 0
+    if not np.all((values == 0) | (values == highest)):
+        white = 1
+        if values.dtype.kind in "iu":
+            limit = int(np.iinfo(values.dtype).max)
+            white = next(w for w in (1, min(255, limit), limit) if highest <= w)
+        is_object = values.astype(np.float32) / white >= 0.5
+    return is_object.astype(np.uint8)
 
 
-def to_rgb(image: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+def to_rgb(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """An image as 8-bit colours, each plane as a refinement shows it to the network.
 
     Parameters
     ----------
     image : array of any real dtype
-        Shape `shape`, or with an axis of channels after it or before it.
-    shape : tuple of int
-        Of the labels.
+        With the axes of `labels`, and perhaps one of channels: last, in front of the
+        rows, or first.
+    labels : (..., Y, X) integer or bool array
 
     Returns
     -------
-    (*shape, 3) uint8 array
+    (..., Y, X, 3) uint8 array
 
     Raises
     ------
     InputError
         If the shapes do not fit; the message names the shapes alone.
     """
-    axis: ChannelAxis
-    if image.shape == shape:
-        axis = "none"
-    elif image.ndim == len(shape) + 1 and image.shape[:-1] == shape:
-        axis = "last"
-    elif image.ndim == len(shape) + 1 and image.shape[1:] == shape:
-        axis = "first"
-    else:
-        sizes = " x ".join(map(str, shape)), _size(image)
-        msg = f"The labels are {sizes[0]} but the image is {sizes[1]}."
-        raise InputError(msg)
-    shown = np.empty((*shape, 3), np.uint8)
-    height, width = shape[-2:]
-    for index in np.ndindex(shape[:-2]):
-        plane = image[(slice(None), *index)] if axis == "first" else image[index]
-        picture = open_picture(plane, (height, width), channel_axis=axis)
+    shown = np.empty((*labels.shape, 3), np.uint8)
+    for plane in planes(image, labels):
+        height, width = plane.labels.shape
+        picture = open_picture(
+            plane.image, (height, width), channel_axis=plane.channel_axis
+        )
         values = picture.read(Box(0, 0, height, width))
-        shown[index] = np.moveaxis(np.rint(values * 255), 0, -1)
+        shown[plane.index] = np.moveaxis(np.rint(values * 255), 0, -1)
     return shown
 
 
@@ -218,12 +215,12 @@ def _renumbered(mask: npt.NDArray[Any], ids: npt.NDArray[Any]) -> npt.NDArray[An
     return np.where(ids[places] == mask, places + 1, 0)
 
 
-def _planes(
+def _show(
     image: npt.NDArray[Any], labels: npt.NDArray[Any], item: Item
 ) -> npt.NDArray[np.uint8]:
     """The image as (..., Y, X, 3), its leading axes those of the labels."""
     try:
-        return to_rgb(image, labels.shape)
+        return to_rgb(image, labels)
     except InputError as error:
         msg = (
             f"{item.labels} is {_size(labels)} but {item.image} is {_size(image)}; "

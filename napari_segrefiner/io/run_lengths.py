@@ -75,7 +75,7 @@ def encode(mask: Mask, kind: Kind = "text") -> dict[str, Any]:
     flat = np.concatenate([[False], mask.T.ravel(), [False]])
     edges = np.flatnonzero(flat[1:] != flat[:-1])
     runs = np.diff(np.concatenate([[0], edges, [mask.size]])).tolist()
-    if len(runs) % 2 == 0 and runs[-1] == 0:
+    if len(runs) > 1 and runs[-1] == 0:  # the mask's last pixel is 1
         runs.pop()
     size = list(mask.shape)
     if kind == "plain":

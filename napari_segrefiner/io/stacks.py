@@ -23,7 +23,7 @@ class Plane:
     ----------
     index : tuple of int
         Its place along the leading axes of the labels; () if they have none.
-    image : (Y, X[, C]) array
+    image : (Y, X), (Y, X, C) or (C, Y, X) array
         Of a stack; the whole image as given if the labels have no leading axes.
     labels : (Y, X) integer or bool array
         A view: what is written into it stands in the stack.
@@ -63,16 +63,19 @@ def planes(
     --------
     >>> image, labels = np.zeros((5, 3, 40, 50)), np.zeros((5, 40, 50), np.uint8)
     >>> [plane.image.shape for plane in planes(image, labels)][0]
-    (40, 50, 3)
+    (3, 40, 50)
     """
     if labels.ndim == 2:
         yield Plane((), image, labels, channel_axis)
         return
     axis = _channel_axis_of(image.shape, labels.shape, channel_axis)
-    if axis is not None:
-        image = np.moveaxis(image, axis, -1)
+    found: ChannelAxis = "none"
+    if axis == labels.ndim:
+        found = "last"
+    elif axis is not None:
+        # Not last: four channels there would be taken for RGBA.
+        image, found = np.moveaxis(image, axis, -3), "first"
     for index in np.ndindex(labels.shape[:-2]):
-        found: ChannelAxis = "none" if axis is None else "last"
         yield Plane(index, image[index], labels[index], found)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_segrefiner.core.objects import find_objects
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.geometry import Box
-from napari_segrefiner.io.pairs import Pair
+from napari_segrefiner.io.pairs import Labels, Pair
 from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.training.events import RIGHT
 from napari_segrefiner.training.pictures import MIN_AREA
@@ -70,8 +72,9 @@ def find_subjects(corrections: Sequence[Correction]) -> list[Subject]:
                 f"{_by(one.fine)}; two label images of one size are expected."
             )
             raise InputError(message)
+        areas = {thing.id: thing.area for thing in find_objects(one.fine)}
         for label in dict.fromkeys(one.ids):
-            if np.count_nonzero(one.fine == label) >= MIN_AREA:
+            if areas.get(label, 0) >= MIN_AREA:
                 found.append(Subject(number, int(label)))
     missing = LEAST_OBJECTS - len(found)
     if missing > 0:
@@ -88,7 +91,8 @@ def able_subjects(
     subjects: Sequence[Subject], corrections: Sequence[Correction]
 ) -> list[Subject]:
     """Those with a coarse mask; of objects drawn anew there is nothing to refine."""
-    return [s for s in subjects if (corrections[s.image].coarse == s.label).any()]
+    present = [set(np.unique(one.coarse).tolist()) for one in corrections]
+    return [s for s in subjects if s.label in present[s.image]]
 
 
 def split_subjects(
@@ -148,27 +152,33 @@ def training_pairs(
 
 def _surroundings(one: Correction, ids: Sequence[int]) -> Box:
     """The box around the objects in both label images, with a margin."""
-    is_own = np.isin(one.fine, ids) | np.isin(one.coarse, ids)
-    largest = 0
-    for label in ids:
-        largest = max(largest, *Box.around(one.fine == label).shape)
+    fine, coarse = _boxes(one.fine, ids), _boxes(one.coarse, ids)
+    largest = max((side for box in fine for side in box.shape), default=0)
     margin = int(MARGIN[0] * largest) + MARGIN[1]
     height, width = one.fine.shape
-    return Box.around(is_own).expand(margin).clip((height, width))
+    return reduce(Box.union, [*fine, *coarse]).expand(margin).clip((height, width))
+
+
+def _boxes(labels: npt.NDArray[Any], ids: Iterable[int]) -> list[Box]:
+    """The boxes of those labels that are there, found in one pass."""
+    wanted = set(ids)
+    return [thing.box for thing in find_objects(labels) if thing.id in wanted]
 
 
 def _renumbered(
     one: Correction, ids: Sequence[int], box: Box
-) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16], tuple[int, ...]]:
+) -> tuple[Labels, Labels, tuple[int, ...]]:
     """Labels of the box as small numbers: the chosen ones first, equal in both."""
     fine, coarse = one.fine[box.slices], one.coarse[box.slices]
-    others = np.setdiff1d(np.union1d(fine, coarse), [0, *ids])
-    order = [*ids, *others.tolist()]
+    # As sets of Python's numbers: together int64 and uint64 would become floats.
+    present = set(np.unique(fine).tolist()) | set(np.unique(coarse).tolist())
+    order = [*ids, *sorted(present - {0, *ids})]
     table = {label: k + 1 for k, label in enumerate(order)}
+    dtype = np.min_scalar_type(len(order))
 
-    def renumber(labels: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+    def renumber(labels: npt.NDArray[Any]) -> Labels:
         values, places = np.unique(labels, return_inverse=True)
-        new = np.array([table.get(int(v), 0) for v in values], np.uint16)
+        new = np.array([table.get(int(v), 0) for v in values], dtype)
         return new[places].reshape(labels.shape)
 
     return renumber(fine), renumber(coarse), tuple(range(1, len(ids) + 1))
@@ -176,7 +186,8 @@ def _renumbered(
 
 def without(subjects: Sequence[Subject], held: Collection[Subject]) -> list[Subject]:
     """The subjects that are not held back."""
-    return [subject for subject in subjects if subject not in held]
+    left_out = set(held)
+    return [subject for subject in subjects if subject not in left_out]
 
 
 def as_integers(corrections: Sequence[Correction]) -> list[Correction]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from napari_segrefiner.core.device import choose_device
 from napari_segrefiner.core.events import RunDone
+from napari_segrefiner.core.objects import find_objects
 from napari_segrefiner.core.refiner import Refiner
 from napari_segrefiner.metrics import iou
 from napari_segrefiner.training.correction_data import (
@@ -23,6 +24,7 @@ from napari_segrefiner.training.samples import SampleOptions, Samples
 from napari_segrefiner.training.validate import Windows, draw_windows, validate
 
 if TYPE_CHECKING:
+    from napari_segrefiner.geometry import Box
     from napari_segrefiner.models.card import ModelCard
     from napari_segrefiner.models.checkpoint import Model
     from napari_segrefiner.options import RefineOptions
@@ -68,7 +70,7 @@ class Exam:
         self, model: Model, subjects: Collection[Subject]
     ) -> Generator[LearningEvent, None, dict[Subject, float]]:
         """IoU with its correction of each object, refined by `model`."""
-        found = {}
+        found: dict[Subject, float] = {}
         for number, one in enumerate(self.corrections):
             ids = tuple(s.label for s in subjects if s.image == number)
             if not ids:
@@ -78,14 +80,18 @@ class Exam:
                 yield LearningTest()
                 if isinstance(event, RunDone):
                     refined = event.result.labels
-            for label in ids:
-                found[Subject(number, label)] = _iou(refined, one.fine, label)
+            overlap = _ious(refined, one.fine, ids)
+            found |= {Subject(number, label): overlap[label] for label in ids}
         return found
 
-    def coarse_iou(self, subject: Subject) -> float:
-        """IoU of an object's coarse mask with its correction."""
-        one = self.corrections[subject.image]
-        return _iou(one.coarse, one.fine, subject.label)
+    def coarse_ious(self, subjects: Collection[Subject]) -> dict[Subject, float]:
+        """IoU of each object's coarse mask with its correction."""
+        found: dict[Subject, float] = {}
+        for number, one in enumerate(self.corrections):
+            ids = [s.label for s in subjects if s.image == number]
+            overlap = _ious(one.coarse, one.fine, ids)
+            found |= {Subject(number, label): overlap[label] for label in ids}
+        return found
 
     @cached_property
     def windows(self) -> Windows:
@@ -120,5 +126,13 @@ class Exam:
         return total / GENERAL_WINDOWS
 
 
-def _iou(labels: Labels, truth: Labels, label: int) -> float:
-    return iou(labels == label, truth == label)
+def _ious(labels: Labels, truth: Labels, ids: Iterable[int]) -> dict[int, float]:
+    """IoU of each object with the true one, looked at in its box alone."""
+    boxes: dict[int, Box] = {}
+    for thing in [*find_objects(labels), *find_objects(truth)]:
+        boxes[thing.id] = thing.box.union(boxes.get(thing.id, thing.box))
+    found = {}
+    for label in ids:
+        where = boxes[label].slices
+        found[label] = iou(labels[where] == label, truth[where] == label)
+    return found

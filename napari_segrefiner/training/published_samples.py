@@ -259,7 +259,7 @@ class PublishedSamples:
         fine = usable[int(rng.integers(len(usable)))].mask
         if not fine.any() or fine.all():
             return None
-        return Subject(to_rgb(read_image(item.image), fine.shape), fine)
+        return Subject(to_rgb(read_image(item.image), fine), fine)
 
     def _is_usable(self, one: CocoObject) -> bool:
         x, y, width, height = one.box

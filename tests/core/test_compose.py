@@ -50,6 +50,16 @@ def test_labels_that_are_not_refined_are_protected() -> None:
     assert c.labels.tolist() == [[3, 3, 4, 3, 9, 3, 9, 9]]
 
 
+@pytest.mark.parametrize("dtype", ["<u8", ">u8"])
+def test_labels_are_protected_from_very_large_ones(dtype: str) -> None:
+    large = 2**63 + 7
+    coarse = np.array([[large, 0, large + 1, 0]], dtype)
+    c = Canvas(coarse, find_objects(coarse)[:1], protects=True)
+    c.paint(large, Box(0, 0, 1, 4), np.ones((1, 4), bool), row(1, 1, 1, 1))
+    assert c.labels.tolist() == [[large, large, large + 1, large]]
+    assert c.labels.dtype == coarse.dtype
+
+
 def test_the_coarse_labels_are_never_written_to() -> None:
     coarse = np.array([[1, 1, 0, 2]], np.uint8)
     before = coarse.copy()

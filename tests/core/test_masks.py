@@ -76,6 +76,23 @@ def test_masks_keep_their_type_and_are_not_written_to() -> None:
     assert set(np.unique(result.masks)) == {0, 1}
 
 
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [("u1", (255, 255, 7, 1, 2)), (">u2", (9, 65535, 1, 1, 2)), ("i1", (-1,) * 5)],
+)
+def test_masks_keep_the_values_that_they_had(
+    dtype: str, values: tuple[int, ...]
+) -> None:
+    image, masks = scene()
+    given = masks * np.array(values, dtype)[:, None, None]
+    given[0, :72] = np.minimum(given[0, :72], 1)  # of several values the highest counts
+    result = refine_masks(image, given, model=stub_model(bright))
+    expected = refine_masks(image, given != 0, model=stub_model(bright)).masks
+    assert result.masks.dtype == given.dtype
+    for refined, mask, value in zip(result.masks, expected, values, strict=True):
+        np.testing.assert_array_equal(refined, mask * np.array(value, dtype))
+
+
 def test_chosen_masks_alone_are_refined() -> None:
     image, masks = scene()
     result = refine_masks(image, masks, model=stub_model(everything), ids=(2,))

@@ -10,6 +10,7 @@ import pytest
 from torch import Tensor
 
 from napari_segrefiner.core import refiner, window_pass
+from napari_segrefiner.core.coarse import CoarseLabels
 from napari_segrefiner.core.crops import CropRule
 from napari_segrefiner.core.cuts import Cut
 from napari_segrefiner.core.events import RunStarted, StepDone
@@ -286,6 +287,24 @@ def test_all_labels_together_may_be_one_object() -> None:
     np.testing.assert_array_equal(everyone.labels, alone.labels * np.uint16(5))
     with pytest.raises(OptionError, match="no label 9"):
         refine(image, coarse, model=model, labels_are=labels_are, ids=(7, 9))
+
+
+@pytest.mark.parametrize("dtype", ["<u8", ">u8"])
+def test_small_and_very_large_labels_are_made_one_exactly(dtype: str) -> None:
+    large = 2**63 + 7
+    labels = CoarseLabels(np.array([[5, 0, large, large + 1]], dtype))
+    assert labels.as_one((5, large)).labels.tolist() == [[5, 0, 5, large + 1]]
+    assert labels.as_one((large, large + 1)).labels.tolist() == [[5, 0, large, large]]
+
+
+def test_parts_that_are_skipped_keep_their_labels() -> None:
+    coarse = disk(SHAPE, 60, 60, 20) * np.uint16(3) + disk(SHAPE, 150, 150, 20) * 7
+    options: dict[str, Any] = {"labels_are": "parts", "min_area": 50_000}
+    result = refine(coarse > 0, coarse, model=stub_model(oracle), **options)
+    assert {entry.status for entry in result.report} == {"skipped"}
+    np.testing.assert_array_equal(result.labels, coarse)
+    assert result.labels.dtype == coarse.dtype
+    assert not np.shares_memory(result.labels, coarse)
 
 
 def test_an_object_in_far_parts_does_not_lose_one_of_them_unseen() -> None:

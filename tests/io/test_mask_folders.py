@@ -89,6 +89,37 @@ def test_white_is_the_brightest_value_of_the_type(tmp_path: Path, white: int) ->
     assert np.count_nonzero(read_mask(tmp_path / "m.png")) == 12
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", ">u4", "f4"])
+@pytest.mark.parametrize("value", [1, 100, 255])
+def test_of_two_values_the_other_one_is_the_object(
+    tmp_path: Path, dtype: str, value: int
+) -> None:
+    values = np.zeros((6, 6), dtype)
+    values[2:4] = value
+    np.save(tmp_path / "m.npy", values)
+    assert np.array_equal(read_mask(tmp_path / "m.npy"), values != 0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "n_inside"),
+    [
+        ("uint8", (0, 60, 120), 0),
+        ("int8", (0, 63, 127), 1),
+        ("uint16", (0, 127, 255), 1),
+        ("int32", (3, 128, 255), 2),
+        ("uint16", (0, 255, 65535), 1),
+        ("uint16", (0, 255, 30000), 0),
+        ("f4", (0, 0.4, 0.6), 1),
+        ("f4", (np.nan, 0, 1), 1),
+    ],
+)
+def test_of_more_values_half_of_white_is_the_object(
+    tmp_path: Path, dtype: str, values: tuple[float, ...], n_inside: int
+) -> None:
+    np.save(tmp_path / "m.npy", np.array([values], dtype))
+    assert np.count_nonzero(read_mask(tmp_path / "m.npy")) == n_inside
+
+
 def test_sizes_are_read_without_decoding(tmp_path: Path) -> None:
     _picture(tmp_path / "a.png", np.zeros((5, 7)))
     _picture(tmp_path / "a.jpg", np.zeros((5, 7, 3)))

@@ -48,6 +48,16 @@ def test_a_small_code_as_worked_out_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "runs"),
+    [([2, 2], [2, 2]), ([2, 2], [0, 4]), ([2, 2], [4]), ([3, 1], [0, 1, 2])],
+)
+def test_codes_are_as_short_as_those_of_coco(size: list[int], runs: list[int]) -> None:
+    for counts in (runs, compress(runs), compress(runs).encode()):
+        code = {"size": size, "counts": counts}
+        assert encode(decode(code), kind_of(code)) == code
+
+
+@pytest.mark.parametrize(
     "runs", [[0, 5], [100_000, 1, 99_999, 2, 3], [1, 1, 70, 1, 1], [16, 15, 31, 32, 33]]
 )
 def test_large_and_falling_runs_survive_compression(runs: list[int]) -> None:

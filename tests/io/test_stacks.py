@@ -4,32 +4,41 @@ import numpy as np
 import pytest
 
 from napari_segrefiner.errors import InputError
+from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.io.stacks import planes
 
 LABELS = np.zeros((5, 40, 50), np.uint8)
 
 
 @pytest.mark.parametrize(
-    ("shape", "channel_axis"),
+    ("shape", "channel_axis", "found_axis"),
     [
-        ((5, 40, 50, 3), "auto"),
-        ((5, 3, 40, 50), "auto"),
-        ((3, 5, 40, 50), "auto"),
-        ((5, 3, 40, 50), "first"),
-        ((3, 5, 40, 50), "first"),
-        ((5, 40, 50, 3), "last"),
+        ((5, 40, 50, 3), "auto", "last"),
+        ((5, 3, 40, 50), "auto", "first"),
+        ((3, 5, 40, 50), "auto", "first"),
+        ((5, 3, 40, 50), "first", "first"),
+        ((3, 5, 40, 50), "first", "first"),
+        ((5, 40, 50, 3), "last", "last"),
     ],
 )
-def test_channels_come_last_wherever_they_were(shape, channel_axis):
+def test_channels_come_first_or_last_wherever_they_were(
+    shape, channel_axis, found_axis
+):
     image = np.arange(np.prod(shape)).reshape(shape)
     axis = shape.index(3)
     found = list(planes(image, LABELS, channel_axis))
     assert [plane.index for plane in found] == [(z,) for z in range(5)]
     for plane in found:
-        assert plane.channel_axis == "last"
-        np.testing.assert_array_equal(
-            plane.image, np.moveaxis(image, axis, -1)[plane.index]
-        )
+        assert plane.channel_axis == found_axis
+        last = plane.image if found_axis == "last" else np.moveaxis(plane.image, 0, -1)
+        np.testing.assert_array_equal(last, np.moveaxis(image, axis, -1)[plane.index])
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 40, 50), (4, 5, 40, 50)])
+def test_four_channels_in_front_are_no_rgba_in_a_stack_either(shape):
+    plane = next(planes(np.zeros(shape), LABELS))
+    picture = open_picture(plane.image, (40, 50), channel_axis=plane.channel_axis)
+    assert picture.channels == (0, 1, 2, 3)
 
 
 def test_stack_without_channels_gives_plain_planes():

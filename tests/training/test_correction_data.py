@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,39 @@ def test_other_objects_are_neighbours_but_nothing_to_learn() -> None:
     others = (pair.labels > 1).sum()
     assert others > 500
     assert training_pairs([one, one], [Subject(1, 1005)])[0].stem == "1"
+
+
+@pytest.mark.parametrize(("side", "dtype"), [(10, np.uint8), (264, np.uint32)])
+def test_any_number_of_labels_may_lie_around_an_object(side: int, dtype: type) -> None:
+    labels = np.arange(1, side**2 + 1).reshape(side, side)
+    labels[:4, :4] = 1
+    # Two far corners: all labels lie between them.
+    labels[-4:, -4:] = side**2
+    one = Correction(np.zeros(labels.shape, np.uint8), labels, labels, ())
+    chosen = [Subject(0, 1), Subject(0, side**2)]
+    (pair,) = training_pairs([one], chosen)
+    assert pair.labels.dtype == dtype
+    assert pair.labels.shape == labels.shape
+    assert pair.labels.max() == len(np.unique(labels))
+    assert np.array_equal(pair.labels == 2, labels == side**2)
+    assert np.array_equal(pair.coarse[0], pair.labels)
+    picture = picture_of(pair)
+    assert picture is not None
+    assert [thing.label for thing in picture.things] == [1, 2]
+
+
+def test_many_objects_take_hardly_longer_than_few() -> None:
+    squares = np.arange(1, 24**2 + 1).reshape(24, 24)
+    labels = np.kron(squares, np.ones((30, 30), int))
+
+    def seconds(n: int) -> float:
+        one = Correction(np.zeros(labels.shape), labels, labels, tuple(range(1, n + 1)))
+        began = time.process_time()
+        subjects = find_subjects([one])
+        able = able_subjects(subjects, [one])
+        took = time.process_time() - began
+        assert able == subjects
+        assert len(subjects) == n
+        return took
+
+    assert seconds(24**2) < 10 * seconds(5)
