@@ -203,10 +203,10 @@ class DenoisingUNet(nn.Module):
 
     def _build_middle(self) -> None:
         width = self.config.widths[-1]
-        layers: list[nn.Module] = [ResBlock(width, width, self.config)]
+        layers: list[nn.Module] = [*self._blocks(width, width)]
         if self.config.middle_attention:
             layers.append(Attention(width, self.config))
-        layers.append(ResBlock(width, width, self.config))
+        layers += self._blocks(width, width)
         self.middle_block = Stage(*layers)
 
     def _build_up(self, joined: list[int]) -> None:
@@ -221,11 +221,16 @@ class DenoisingUNet(nn.Module):
                 self.output_blocks.append(stage)
 
     def _stage(self, c_in: int, c_out: int, level: int) -> Stage:
-        """A residual block, followed by attention on the levels that have it."""
-        layers: list[nn.Module] = [ResBlock(c_in, c_out, self.config)]
+        """Residual blocks, followed by attention on the levels that have it."""
+        layers: list[nn.Module] = [*self._blocks(c_in, c_out)]
         if self.config.has_attention(level):
             layers.append(Attention(c_out, self.config))
         return Stage(*layers)
+
+    def _blocks(self, c_in: int, c_out: int) -> list[ResBlock]:
+        """As many residual blocks in a row as the configuration says."""
+        inputs = [c_in] + [c_out] * (self.config.stage_depth - 1)
+        return [ResBlock(c, c_out, self.config) for c in inputs]
 
     def forward(
         self, x: Tensor, index: Tensor, map_scale: Tensor | None = None

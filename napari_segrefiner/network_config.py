@@ -24,6 +24,9 @@ class NetworkConfig:
     blocks_down, blocks_up : int
         Residual blocks per level. With ``blocks_up = blocks_down + 1`` every output of
         the way down is joined on the way up; with fewer, the last ones of each level.
+    stage_depth : int
+        Residual blocks in a row wherever there would be one, those of the middle
+        included; nothing between them is joined.
     attention_strides : tuple of int
         Levels with self-attention, by their stride relative to the network's own grid.
     middle_attention : bool
@@ -50,6 +53,7 @@ class NetworkConfig:
     widths: tuple[int, ...] = (128, 128, 256, 256, 512, 512)
     blocks_down: int = 2
     blocks_up: int = 3
+    stage_depth: int = 1
     attention_strides: tuple[int, ...] = (16, 32)
     middle_attention: bool = True
     heads: int = 4
@@ -66,7 +70,10 @@ class NetworkConfig:
         is_bounded = (
             1 <= len(self.widths) <= MAX_LEVELS
             and all(_is_count(width, MAX_WIDTH) for width in self.widths)
-            and all(_is_count(n, MAX_BLOCKS) for n in (self.blocks_down, self.heads))
+            and all(
+                _is_count(n, MAX_BLOCKS)
+                for n in (self.blocks_down, self.heads, self.stage_depth)
+            )
             and _is_count(self.blocks_up, self.blocks_down + 1)
             and isinstance(self.attention_strides, tuple)
             and _is_count(self.unshuffle, MAX_BLOCKS)

@@ -57,6 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="write the mean of the weights of both; may be given again",
     )
+    export.add_argument(
+        "--stage-depth",
+        type=int,
+        metavar="N",
+        help="write a deeper network that begins as MODEL, to train it further: N "
+        "residual blocks in a row, of which the new ones add nothing yet",
+    )
     export.add_argument("--overwrite", action="store_true", help="replace the files")
     remove = actions.add_parser("remove", help="delete a model of your own")
     remove.add_argument("name", metavar="NAME", help="a name of the list")
@@ -156,12 +163,15 @@ def _remove(arguments: argparse.Namespace) -> None:
 def _export(arguments: argparse.Namespace) -> None:
     from napari_segrefiner.models.average import average_models
     from napari_segrefiner.models.catalogue import load_model
+    from napari_segrefiner.models.deepen import deepen
     from napari_segrefiner.models.export import export_model, read_facts
 
     facts = read_facts(arguments.facts) if arguments.facts else {}
     model = load_model(arguments.model)
     if arguments.average_with:
         model = average_models([model, *map(load_model, arguments.average_with)])
+    if arguments.stage_depth is not None:
+        model = deepen(model, arguments.stage_depth)
     card = export_model(
         model,
         arguments.output,
@@ -225,6 +235,8 @@ def _network_text(network: NetworkConfig) -> str:
         f"U-Net of widths {'-'.join(map(str, network.widths))}, blocks per level "
         f"{network.blocks_down} down and {network.blocks_up} up"
     )
+    if network.stage_depth > 1:
+        text += f", each {network.stage_depth} in a row"
     if network.attention_strides:
         strides = ", ".join(map(str, network.attention_strides))
         text += f", attention at strides {strides} with {network.heads} heads"
