@@ -17,6 +17,7 @@ from napari_segrefiner.training.batches import SampleSource
 from napari_segrefiner.training.published_samples import PublishedSamples
 from napari_segrefiner.training.samples import SampleOptions, Samples
 from napari_segrefiner.training.validate import SHOWN, Windows, draw_windows
+from napari_segrefiner.training.windows import WindowOptions
 
 if TYPE_CHECKING:
     from napari_segrefiner.training.distributed import Team
@@ -39,7 +40,7 @@ UNVALIDATED = (
 NOT_ASKED = "The model was not validated, because no validation windows were asked for."
 #: Cores left to the process that drives a GPU; workers that are enough for any.
 SPARED, MOST_WORKERS = 2, 16
-#: Validation pictures keep their colours: it is on them that the model will work.
+#: Validation pictures keep their colours and shapes: on such the model will work.
 _NO_COLOUR = AugmentOptions(
     **{item.name: 0.0 for item in dataclasses.fields(AugmentOptions)}
 )
@@ -185,6 +186,7 @@ def _validation_source(
             options=SampleOptions(
                 composite_share=0.0,
                 simulator_kind=known(options.simulator),
+                windows=WindowOptions(stretched=0.0),
                 colour=_NO_COLOUR,
             ),
             told=told,

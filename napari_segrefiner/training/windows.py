@@ -25,7 +25,9 @@ class WindowOptions:
 
     Lengths are in window px, a zoom is window px per picture px; ``smallest`` is the
     least side of an object's box, as a share of the window's, as far as a few draws
-    find one.
+    find one. ``stretched`` is the share of windows that are stretched, by a normal
+    logarithm of ``stretch`` up to ``max_stretch``: shapes of no known kind, with the
+    edges of real pictures (decisions/default_model.md).
     """
 
     smallest: float = 0.0
@@ -42,13 +44,18 @@ class WindowOptions:
     patch_min_zoom: float = 0.15
     patch_max_zoom: float = 1.4
     free_angle: float = 0.3
+    stretched: float = 0.5
+    stretch: float = 0.25
+    max_stretch: float = 0.5
 
 
 class Window(NamedTuple):
     """A square that is shown as a window.
 
     (y, x) is its centre in picture px (pixel i covers i..i+1), `scale` the picture px
-    per window px, `angle` in radians, `mirrored` flips left and right first.
+    per window px, `angle` in radians, `mirrored` flips left and right first. Along
+    `direction` (radians, in the picture) exp(`stretch`) times as much of the picture is
+    seen, across it as much less; areas stay.
     """
 
     y: float
@@ -57,6 +64,8 @@ class Window(NamedTuple):
     angle: float = 0.0
     mirrored: bool = False
     is_patch: bool = False
+    stretch: float = 0.0
+    direction: float = 0.0
 
 
 def draw_window(
@@ -76,6 +85,7 @@ def draw_window(
     extent = rng.uniform(*options.ratio) * thing.side + options.margin
     zoom = min(side / extent, options.max_zoom)
     angle, mirrored = draw_turn(rng, options.free_angle)
+    stretch, direction = _draw_stretch(rng, options)
     if thing.side > options.patch_from * side and rng.random() < options.patch:
         low = min(max(zoom, options.patch_min_zoom), options.patch_max_zoom)
         zoom = float(np.exp(rng.uniform(np.log(low), np.log(options.patch_max_zoom))))
@@ -84,12 +94,14 @@ def draw_window(
             outline = picture.coarse[coarse]
         y, x = _boundary_point(rng, picture.labels, thing, outline)
         dy, dx = rng.normal(0, options.patch_jitter, 2) / zoom
-        return Window(y + dy, x + dx, 1 / zoom, angle, mirrored, is_patch=True)
+        where = y + dy, x + dx, 1 / zoom, angle, mirrored
+        return Window(*where, is_patch=True, stretch=stretch, direction=direction)
     native = rng.uniform(*options.native_zoom)
     if thing.side * native <= options.fits * side and rng.random() < options.native:
         zoom = native
     dy, dx = rng.normal(0, options.jitter, 2) / zoom
-    return Window(y + dy, x + dx, 1 / zoom, angle, mirrored)
+    where = y + dy, x + dx, 1 / zoom, angle, mirrored
+    return Window(*where, stretch=stretch, direction=direction)
 
 
 def draw_turn(rng: np.random.Generator, free: float) -> tuple[float, bool]:
@@ -99,6 +111,16 @@ def draw_turn(rng: np.random.Generator, free: float) -> tuple[float, bool]:
     else:
         angle = np.pi / 2 * int(rng.integers(4))
     return float(angle), bool(rng.random() < 0.5)
+
+
+def _draw_stretch(
+    rng: np.random.Generator, options: WindowOptions
+) -> tuple[float, float]:
+    """Stretch and direction of a window; most often little or nothing."""
+    if rng.random() >= options.stretched:
+        return 0.0, 0.0
+    stretch = min(abs(rng.normal(0, options.stretch)), options.max_stretch)
+    return float(stretch), float(rng.uniform(0, np.pi))
 
 
 def warp_window(
@@ -191,6 +213,8 @@ def _reach(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Rows and columns of the reduced picture that the turned square touches."""
     turned = abs(np.cos(window.angle)) + abs(np.sin(window.angle))
+    if window.stretch:
+        turned = np.sqrt(2) * np.exp(window.stretch)
     half = window.scale / factor * side / 2 * turned + 2
     y, x = window.y / factor, window.x / factor
     rows = np.arange(int(np.floor(y - half)), int(np.ceil(y + half)) + 1)
@@ -219,15 +243,15 @@ def _warp(
     step = window.scale / over
     cos, sin = step * np.cos(window.angle), step * np.sin(window.angle)
     flip = -1.0 if window.mirrored else 1.0
-    half = side * over / 2
-    matrix = (
-        flip * cos,
-        -sin,
-        window.x - half * (flip * cos - sin),
-        flip * sin,
-        cos,
-        window.y - half * (flip * sin + cos),
-    )
+    # Of (x, y) in the window to (x, y) in the picture, about the middle of both.
+    turn = np.array([[flip * cos, -sin], [flip * sin, cos]])
+    along = np.array([np.cos(window.direction), np.sin(window.direction)])
+    across = np.array([-along[1], along[0]])
+    pull = np.exp(window.stretch) * np.outer(along, along)
+    pull += np.exp(-window.stretch) * np.outer(across, across)
+    a = pull @ turn
+    x, y = np.array([window.x, window.y]) - a @ np.full(2, side * over / 2)
+    matrix = (a[0, 0], a[0, 1], x, a[1, 0], a[1, 1], y)
     shown = Image.fromarray(array).transform(
         (side * over, side * over),
         Image.Transform.AFFINE,

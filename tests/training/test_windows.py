@@ -97,6 +97,42 @@ def test_picture_and_mask_stay_together(scale: float) -> None:
         assert np.count_nonzero(fine) == pytest.approx(np.pi * 20**2, rel=0.05)
 
 
+@pytest.mark.parametrize("direction", [0.0, 0.7, np.pi / 2])
+def test_a_stretched_window_shows_a_disc_as_an_ellipse_of_its_area(
+    direction: float,
+) -> None:
+    picture, side, stretch = _picture(_disc(160, 40)), 96, 0.3
+    window = Window(80, 80, 1.25, stretch=stretch, direction=direction)
+    image, fine, *_ = warp_window(picture, window, side, 1)
+    assert np.mean((image[0] > 0.5) != fine) < 0.002  # picture and mask alike
+    radius = 40 / 1.25
+    assert fine.sum() == pytest.approx(np.pi * radius**2, rel=0.01)
+    y, x = np.argwhere(fine).T - (side - 1) / 2
+    along = x * np.cos(direction) + y * np.sin(direction)
+    across = y * np.cos(direction) - x * np.sin(direction)
+    # More of the picture is seen along the direction: what is there looks shorter.
+    assert np.abs(along).max() == pytest.approx(radius * np.exp(-stretch), abs=1)
+    assert np.abs(across).max() == pytest.approx(radius * np.exp(stretch), abs=1)
+
+
+def test_half_of_the_windows_are_stretched_and_none_too_far() -> None:
+    picture = _picture(_disc(60, 20))
+    rng = np.random.default_rng(5)
+
+    def stretches(options: WindowOptions) -> npt.NDArray[np.float64]:
+        drawn = [
+            draw_window(rng, picture, picture.things[0], SIDE, options)
+            for _ in range(800)
+        ]
+        return np.array([window.stretch for window in drawn])
+
+    found = stretches(WindowOptions())
+    assert np.mean(found > 0) == pytest.approx(0.5, abs=0.05)
+    assert found.max() == 0.5
+    assert np.median(found[found > 0]) == pytest.approx(0.17, abs=0.03)
+    assert not stretches(WindowOptions(stretched=0)).any()
+
+
 def test_beyond_the_border_picture_and_masks_are_mirrored() -> None:
     labels = np.zeros((40, 40), np.uint8)
     labels[:6, 10:30] = 1
