@@ -37,6 +37,7 @@ from napari_segrefiner.training.events import (
 )
 from napari_segrefiner.training.learner import Learner, rate_at
 from napari_segrefiner.training.samples import SampleOptions, Samples
+from napari_segrefiner.training.windows import WindowOptions
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.denoiser import Arithmetic
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
 
 #: What the network learns from: made-up objects against forgetting, and the user's.
 COMPOSITE_SHARE, REAL_COARSE = 0.35, 0.5
-#: The lesson is about these very pictures: none is seen as a picture of another kind.
-COLOUR = AugmentOptions(random_filter=0.0)
+#: The lesson is about these very objects: none is seen as one of another kind.
+COLOUR, WINDOWS = AugmentOptions(random_filter=0.0), WindowOptions(stretched=0.0)
 BATCH_SIZE, LEARNING_RATE, WARM_UP, EMA = 16, 4e-4, 10, 0.99
 #: All else is as in any other short training.
 QUICK = TRAIN_PRESETS["quick"]
@@ -202,7 +203,10 @@ class _Lesson:
             seed=self.seed,
             window=card.grids.base,
             options=SampleOptions(
-                composite_share=COMPOSITE_SHARE, real_coarse=REAL_COARSE, colour=COLOUR
+                composite_share=COMPOSITE_SHARE,
+                real_coarse=REAL_COARSE,
+                windows=WINDOWS,
+                colour=COLOUR,
             ),
         )
         draws = Draws(

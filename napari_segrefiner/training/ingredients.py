@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 #: Windows that show an object whole, upright and in their middle.
 WHOLE = WindowOptions(
-    ratio=(1.7, 1.7), native=0.0, jitter=0.0, patch=0.0, free_angle=0.0, max_zoom=8.0
+    ratio=(1.7, 1.7),
+    native=0.0,
+    jitter=0.0,
+    patch=0.0,
+    free_angle=0.0,
+    stretched=0.0,
+    max_zoom=8.0,
 )
 #: Nothing but the boundary's deformation is left of the mixture.
 _BARE = SimulatorOptions(

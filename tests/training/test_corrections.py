@@ -138,7 +138,7 @@ def test_own_masks_and_hidden_maps_are_as_in_the_quick_training(
     assert {draws.map_dropout for draws in given} == {quick.map_dropout}
 
 
-def test_a_lesson_shows_no_picture_through_random_filters(
+def test_a_lesson_shows_no_picture_filtered_and_no_window_stretched(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _iterations(monkeypatch, 4)
@@ -152,6 +152,7 @@ def test_a_lesson_shows_no_picture_through_random_filters(
     monkeypatch.setattr(corrections, "Samples", noted)
     list(learn([grid_of_discs(5)], model))
     assert {options.colour.random_filter for options in given} == {0.0}
+    assert {options.windows.stretched for options in given} == {0.0}
     assert {options.colour.noise for options in given} == {AugmentOptions().noise}
 
 
