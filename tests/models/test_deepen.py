@@ -79,6 +79,8 @@ def test_its_card_tells_where_it_is_from_and_claims_no_figures():
     assert card.source.startswith("a (111111111111) with 2 residual blocks in a row.")
     assert card.metrics is None
     assert card.sha256 == ""
+    again = deepen(deepen(_model(), 2), 3).card  # of a network that was never a file
+    assert again.source.startswith("a with 3 residual blocks in a row. a (1111")
 
 
 def test_it_cannot_become_shallower_or_endless():

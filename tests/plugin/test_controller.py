@@ -286,6 +286,20 @@ def test_what_cannot_be_refined_any_more_holds_up_nothing(stage: Stage) -> None:
     assert "locked" not in stage.message
 
 
+def test_a_waiting_object_whose_plane_is_gone_is_told(stage: Stage) -> None:
+    stack = np.stack([squares()] * 2)
+    other = Labels(stack.copy(), name="stack")
+    stage.viewer.layers.append(other)
+    stage.choose(target="into this layer")
+    stage.viewer.dims.set_point(0, 1)
+    stage.controller.refine_object(stage.labels, 5)
+    stage.controller.refine_object(other, 2)
+    other.data = stack[:1]
+    finish_all(stage)
+    assert len(stage.runner.works) == 1
+    assert stage.message == messages.RESHAPED
+
+
 def test_nothing_is_left_to_begin_later(stage: Stage) -> None:
     stack = np.stack([squares()] * 2)
     stage = Stage(np.zeros(stack.shape, np.uint8), stack)
