@@ -2,7 +2,7 @@
 
 One configurable class. With the default :class:`NetworkConfig` its tensors carry the
 names and shapes of the published network, so that its weights load; with :data:`SMALL`
-it is the network of the default model.
+it is the network that the default model began as.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["SMALL", "DenoisingUNet", "NetworkConfig"]
 
 IMAGE_CHANNELS = 3
 INPUT_CHANNELS = IMAGE_CHANNELS + 1
-HEAD_CHANNELS = 8  # full-size channels of the unfolded head (RECIPE 2)
+HEAD_CHANNELS = 8  # full-size channels of the unfolded head (method 8)
 HEAD_WIDTH = 16
 
 

@@ -124,7 +124,7 @@ def _is_count(value: object, most: int) -> bool:
     return isinstance(value, int) and 1 <= value <= most
 
 
-#: The default model's network.
+#: The network that the default model began as; it has a ``stage_depth`` of 2 by now.
 SMALL = NetworkConfig(
     widths=(32, 64, 128, 160),
     blocks_down=1,

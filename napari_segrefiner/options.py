@@ -40,7 +40,7 @@ def option(
     unit : str
         Such as ``"px"``.
     source : str
-        Section of the paper or of the published code that the value comes from.
+        Section of docs/method.md that says where it comes from, as in "method 3".
     """
     return field(
         default=default,
@@ -193,7 +193,7 @@ class RefineOptions:
         "objects",
         "objects: each in its own crop; whole: each as a whole, then in windows where "
         "the network is unsure; auto: by size.",
-        source="SPEC 3.2, 3.4",
+        source="method 5, 6",
     )
     preset: Preset = option(
         "default",
@@ -210,33 +210,33 @@ class RefineOptions:
         "Diffusion steps; fewer are faster.",
         minimum=1,
         maximum=6,
-        source="SPEC 3.3",
+        source="method 3",
     )
     windows: bool | None = option(
         None,
         "Large objects get windows of full resolution along their boundary.",
-        source="RECIPE 3",
+        source="method 6",
     )
     local_steps: int | None = option(
         None,
         "Diffusion steps in each window.",
         minimum=1,
         maximum=6,
-        source="SPEC 3.4",
+        source="method 6",
     )
     local_index: int | None = option(
         None,
         "Step index at which windows begin, 5 (all coarse) to 0; more is bolder.",
         minimum=0,
         maximum=5,
-        source="SPEC 3.4",
+        source="method 6",
     )
     padding: float | None = option(
         None,
         "Margin of a crop on each side, as a share of the object's longer side.",
         minimum=0,
         maximum=4,
-        source="RECIPE 3",
+        source="method 5",
     )
     min_padding: int | None = option(
         None,
@@ -244,14 +244,14 @@ class RefineOptions:
         minimum=0,
         maximum=512,
         unit="px",
-        source="SPEC 3.2",
+        source="method 5",
     )
     min_area: int | None = option(
         None,
         "Smaller objects are left as they are.",
         minimum=0,
         unit="px",
-        source="SPEC 3.2",
+        source="method 5",
     )
     grid: int | None = option(
         None,
@@ -259,18 +259,18 @@ class RefineOptions:
         minimum=16,
         maximum=1024,
         unit="px",
-        source="SPEC 3.2, RECIPE 3",
+        source="method 5",
     )
     transition: Transition | None = option(
         None,
         "marginal: states redrawn at each step; absorbing: fine pixels stay fine.",
-        source="SPEC 1.5",
+        source="method 2",
     )
     last: Last | None = option(
         None,
         "soft: the last step gives probabilities; sampled: it draws states; mean: the "
         "mean of all steps, each of which sees the picture mirrored another way.",
-        source="SPEC 1.4",
+        source="method 2",
     )
     flips: bool | None = option(
         None, "Average each step over four mirrorings; four times slower."
@@ -280,14 +280,14 @@ class RefineOptions:
         "Pixels less certain than this keep their coarse value; 0 is off.",
         minimum=0,
         maximum=1,
-        source="RECIPE 6",
+        source="method 7",
     )
     doubt: float | None = option(
         None,
         "Objects more uncertain than this keep their coarse mask; 1 is off.",
         minimum=0,
         maximum=1,
-        source="SPEC 1.7",
+        source="method 4, 7",
     )
     band: float | None = option(
         None,
@@ -295,7 +295,7 @@ class RefineOptions:
         "area) from its boundary; 0 is off.",
         minimum=0,
         maximum=10,
-        source="RECIPE 6",
+        source="method 7",
     )
     least_change: float | None = option(
         None,
@@ -339,7 +339,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-#: What preset ``published`` stands for, whatever the card says (SPEC 3.2).
+#: What preset ``published`` stands for, whatever the card says (method 5).
 PUBLISHED: dict[str, Any] = {
     "steps": 6,
     "windows": False,
@@ -358,5 +358,5 @@ PUBLISHED: dict[str, Any] = {
     "least_change": 0.0,
     "close_gaps": False,
 }
-#: What is different in mode ``whole`` of preset ``published`` (SPEC 3.4).
+#: What is different in mode ``whole`` of preset ``published`` (method 6).
 PUBLISHED_WHOLE: dict[str, Any] = {"steps": 5, "windows": True, "min_area": 0}

@@ -34,7 +34,7 @@ _MACHINE: dict[str, Any] = {
     "device": "auto",
 }
 
-#: How models like the shipped one are trained (RECIPE 2-8).
+#: How models like the shipped one are trained (method 11).
 _WINDOWS: dict[str, Any] = {
     "minutes": 0.0,
     "network": "default",
@@ -60,7 +60,7 @@ _WINDOWS: dict[str, Any] = {
     **_MACHINE,
 }
 
-#: The published training (SPEC 2.1-2.6); batches are those of the paper's supplement.
+#: The published training (method 9, 10); batches are those of the paper's supplement.
 _PUBLISHED: dict[str, Any] = {
     "init": NONE,
     "minutes": 0.0,
@@ -145,7 +145,8 @@ class TrainOptions:
 
     preset: TrainPreset = option(
         "custom",
-        "custom: own data; quick: minutes; default-model: as the shipped one; "
+        "custom: own data; quick: minutes; default-model: as the shipped one "
+        "began; "
         "paper-lr, paper-hr: the published training.",
     )
     init: str | None = option(
@@ -161,18 +162,18 @@ class TrainOptions:
     network: FreshNetwork | None = option(
         None,
         "Shape of fresh networks; reduced is a small one of the published kind.",
-        source="SPEC 3.1, RECIPE 2",
+        source="method 8",
     )
     crops: Crops | None = option(
         None,
         "windows: objects and parts at all scales; objects, patches: published crops "
         "of LR and HR.",
-        source="SPEC 2.6, SPEC 2.4, RECIPE 3",
+        source="method 10, 11",
     )
     simulator: Simulator | None = option(
         None,
         "How coarse masks are made: mixed damages, or as published.",
-        source="SPEC 2.5, RECIPE 4",
+        source="method 10, 11",
     )
     exclude: tuple[str, ...] = option(
         (),
@@ -193,7 +194,7 @@ class TrainOptions:
         "Windows per iteration, of all processes together.",
         minimum=1,
         maximum=4096,
-        source="SPEC 2.3, RECIPE 5",
+        source="method 10, 11",
     )
     at_once: int | None = option(
         None,
@@ -207,7 +208,7 @@ class TrainOptions:
         minimum=16,
         maximum=1024,
         unit="px",
-        source="SPEC 2.6, RECIPE 3",
+        source="method 10, 11",
     )
     large_share: float | None = option(
         None,
@@ -221,19 +222,19 @@ class TrainOptions:
         "Highest learning rate; that of custom and quick follows the batch's size.",
         minimum=0,
         maximum=1,
-        source="SPEC 2.3, RECIPE 5",
+        source="method 10, 11",
     )
     final_rate: float | None = option(
         None,
         "Learning rate at the end, as a share of the highest (cosine between them).",
         minimum=0,
         maximum=1,
-        source="RECIPE 5",
+        source="method 11",
     )
     milestones: tuple[int, ...] | None = option(
         None,
         "Iterations at which the learning rate halves instead, as in 80000,100000.",
-        source="SPEC 2.3, SPEC 2.4",
+        source="method 10",
     )
     warm_up: int | None = option(
         None, "Iterations over which the learning rate rises.", minimum=0
@@ -243,22 +244,22 @@ class TrainOptions:
         "Decay of the weights (AdamW).",
         minimum=0,
         maximum=1,
-        source="SPEC 2.3, RECIPE 5",
+        source="method 10, 11",
     )
     clip: float | None = option(
-        None, "Largest norm of the gradient; 0 is off.", minimum=0, source="RECIPE 5"
+        None, "Largest norm of the gradient; 0 is off.", minimum=0, source="method 11"
     )
     ema: float | None = option(
         None,
         "Memory of the running mean of the weights, which is the model; 0 is off.",
         minimum=0,
         maximum=0.99999,
-        source="RECIPE 5",
+        source="method 11",
     )
     uniform_index: bool | None = option(
         None,
         "All diffusion steps are learnt equally often, as published.",
-        source="SPEC 2.1, RECIPE 5",
+        source="method 9",
     )
     own_share: float | None = option(
         None,
@@ -266,17 +267,17 @@ class TrainOptions:
         "bolder.",
         minimum=0,
         maximum=1,
-        source="RECIPE 7",
+        source="method 11",
     )
     own_after: int | None = option(
-        None, "Iterations before own masks are used.", minimum=0, source="RECIPE 7"
+        None, "Iterations before own masks are used.", minimum=0, source="method 11"
     )
     map_dropout: float | None = option(
         None,
-        "Share of samples that do without the map of colours.",
+        "Share of samples that do without the maps of colours.",
         minimum=0,
         maximum=1,
-        source="RECIPE 8",
+        source="method 11",
     )
     seed: int = option(
         0, "Seed of all that is drawn; the same seed gives the same run.", minimum=0
@@ -295,7 +296,7 @@ class TrainOptions:
     keep: tuple[int, ...] | None = option(
         None,
         "Iterations whose model is kept for good, as in 80000.",
-        source="SPEC 2.4",
+        source="method 10",
     )
     checkpoint_minutes: float | None = option(
         None, "Time between two checkpoints.", minimum=0, maximum=1440, unit="min"

@@ -22,6 +22,20 @@ def test_links_to_files_lead_somewhere(document: Path) -> None:
     assert missing == []
 
 
+def test_sections_of_the_method_that_the_code_cites_exist() -> None:
+    text = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    sections = set(re.findall(r"^## (\d+) ", text, re.MULTILINE))
+    cited = set[str]()
+    for path in (ROOT / "napari_segrefiner").rglob("*.py"):
+        for numbers in re.findall(
+            r"\bmethod (\d+(?:, \d+)*)", path.read_text(encoding="utf-8"), re.IGNORECASE
+        ):
+            cited |= set(numbers.split(", "))
+    assert sections == {str(number) for number in range(1, 12)}
+    assert cited <= sections
+    assert {"2", "5", "9", "10", "11"} <= cited
+
+
 def test_readme_names_the_commands_that_the_makefile_has() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

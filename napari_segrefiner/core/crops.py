@@ -32,7 +32,7 @@ class Crop:
     grid : int
         Side of the square grid.
     resampling : {"default", "published", "nearest"}
-        The latter two have the defects of the published code (SPEC 3.6).
+        The latter two have the defects of the published code (method 5).
     """
 
     box: Box
@@ -71,10 +71,10 @@ class CropRule:
     grids : Grids
         The model's own.
     is_published : bool
-        Boxes per axis, clipped to the image and squeezed onto the grid (SPEC 3.2),
+        Boxes per axis, clipped to the image and squeezed onto the grid (method 5),
         instead of squares that may reach beyond it.
     is_whole : bool
-        With the published rule: the crop is the image itself (SPEC 3.4).
+        With the published rule: the crop is the image itself (method 6).
     """
 
     padding: float

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from napari_segrefiner.geometry import Box
 
 Status = Literal["refined", "unchanged", "held", "kept", "skipped"]
-#: How an object was refined: in its crop, or as a whole and then in windows.
+#: How an object was refined: in its crop, large ones then in windows along all of their
+#: boundary, or as a whole and then in windows where the network is unsure.
 ObjectMode = Literal["objects", "whole"]
 
 
@@ -32,7 +33,7 @@ class ObjectReport:
     hardly have changed); held (the guard ``doubt`` kept the coarse mask); kept (it
     would have vanished); skipped (not chosen or too small). ``area_before``,
     ``area_after`` in pixels, ``iou`` of coarse and refined mask in [0, 1],
-    ``uncertainty`` and ``undecided_share`` in [0, 1] (SPEC 1.7; NaN when skipped),
+    ``uncertainty`` and ``undecided_share`` in [0, 1] (method 4; NaN when skipped),
     ``box`` of the coarse object (half-open y0, x0, y1, x1). ``mode``: what mode
     ``auto`` chose for it, else the mode of the run. ``n_windows`` that were planned
     for it.
@@ -88,7 +89,7 @@ class StepDone:
     step : int
         0 for the first step visited.
     index : int
-        SPEC's code index i, 5 (all coarse) to 0.
+        Step index i, 5 (all coarse) to 0.
     n_steps : int
         Steps of this batch.
     ids : tuple of int

@@ -19,7 +19,7 @@ DECIDED = 0.9
 
 
 class Uncertainty(NamedTuple):
-    """Uncertainty of an object (SPEC 1.7).
+    """Uncertainty of an object (method 4).
 
     ``mean`` of 1 - |2P - 1| over the band around both boundaries, and the share of band
     pixels that are not decided, both in [0, 1]; a lost object has 1, 1 and no band.

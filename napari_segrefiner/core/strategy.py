@@ -53,14 +53,7 @@ class Strategy:
         if is_published:
             _check_published(options)
         self._mode = options.mode
-        self.rule = CropRule(
-            padding=known(options.padding),
-            min_padding=known(options.min_padding),
-            grid=options.grid,
-            grids=card.grids,
-            is_published=is_published,
-            is_whole=is_published and options.mode == "whole",
-        )
+        self.rule = crop_rule(options, card)
         self.rule.check(card)
         n_steps = known(options.steps)
         transition: Transition = known(options.transition)
@@ -127,6 +120,19 @@ def _check_published(options: RefineOptions) -> None:
     if reason is not None:
         message = f"Preset published {reason}."
         raise OptionError(message)
+
+
+def crop_rule(options: RefineOptions, card: ModelCard) -> CropRule:
+    """How objects get their crops, by resolved options and the model's card."""
+    is_published = options.preset == "published"
+    return CropRule(
+        padding=known(options.padding),
+        min_padding=known(options.min_padding),
+        grid=options.grid,
+        grids=card.grids,
+        is_published=is_published,
+        is_whole=is_published and options.mode == "whole",
+    )
 
 
 def known(value: T | None) -> T:

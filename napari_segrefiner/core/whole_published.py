@@ -1,4 +1,4 @@
-"""The published global-local strategy: where its patches go (supplement; SPEC 3.4).
+"""The published global-local strategy: where its patches go (supplement; method 6).
 
 To the letter, its defects included: the preset ``default`` has none of them.
 """

@@ -2,7 +2,8 @@
 
 A large object is first shown reduced, as a whole. Windows then follow the boundary that
 it got, at successively finer zoom, each a grid of the size that the network was trained
-on. They meet the boundary where the network is not sure of it (low fine probability).
+on. They meet all of the boundary, or where the network is not sure of it (low fine
+probability).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ MAX_GRID = 4096
 
 @dataclass(frozen=True)
 class Grids:
-    """How an object's crop meets the network's grid (RECIPE 3 a-c).
+    """How an object's crop meets the network's grid (method 5).
 
     Crops of side S <= `base` px are enlarged by min(base / S, enlarge) onto `base`; up
     to `largest` they are taken as they are, the side rounded up to a multiple of
@@ -86,7 +86,7 @@ class Defaults:
 class ModelCard:
     """Facts of a model; stored as JSON in the weight file's metadata and beside it.
 
-    ``normalisation`` is ``imagenet`` (SPEC 2.6) or ``window`` (RECIPE 2). ``data``,
+    ``normalisation`` is ``imagenet`` or ``window`` (method 5). ``data``,
     ``recipe`` and ``metrics`` are free JSON for readers. ``sha256`` of the weight file
     is known only to the JSON beside it. ``source`` says where the weights come from,
     ``citation`` what to cite.

@@ -26,7 +26,7 @@ KEPT_SPREAD = 0.3
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """Probability of every change (RECIPE 4; filters: decisions/default_model.md)."""
+    """Probability of every change (method 11; filters: decisions/default_model.md)."""
 
     grey: float = 0.35
     permutation: float = 0.35

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Chance of each step index 0..5; the first step of inference, 5, decides most.
 INDEX_WEIGHTS = (0.10, 0.10, 0.10, 0.12, 0.18, 0.40)
-#: As published (SPEC 2.1).
+#: As published (method 9).
 UNIFORM_WEIGHTS = (1 / 6,) * 6
 ALL_COARSE = len(INDEX_WEIGHTS) - 1
 
@@ -65,7 +65,7 @@ class Batch(NamedTuple):
     Attributes
     ----------
     image : (N, 3, S, S) float32 tensor
-        Normalised per window.
+        Normalised as the model's card says.
     fine, coarse : (N, 1, S, S) float32 tensors, 0 or 1
     step_index : (N,) int64 tensor
         Step index of each sample, 0 to 5.
@@ -73,7 +73,7 @@ class Batch(NamedTuple):
     is_own : (N,) bool tensor
         Samples that start from the network's own mask instead of the fine one.
     map_scale : (N,) float32 tensor
-        0 for samples that do without the map of colours, else 1.
+        0 for samples that do without the maps of colours, else 1.
     """
 
     image: Tensor

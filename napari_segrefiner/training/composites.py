@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompositeOptions:
-    """Probabilities of what a composite shows (RECIPE 4); lengths in window px."""
+    """Probabilities of what a composite shows (method 11); lengths in window px."""
 
     tissue: float = 0.14
     pasted: float = 0.12

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 Field = npt.NDArray[np.float32]
-#: Cells per side of the normal grids that a random field is summed from (RECIPE 4).
+#: Cells per side of the normal grids that a random field is summed from (method 11).
 CELLS = (3, 5, 9, 16, 26)
 
 

@@ -24,7 +24,7 @@ from napari_segrefiner.training.losses import losses, mask_iou
 if TYPE_CHECKING:
     from napari_segrefiner.network import DenoisingUNet
 
-#: Of the learning rate at each milestone (SPEC 2.3).
+#: Of the learning rate at each milestone (method 10).
 MILESTONE_FACTOR = 0.5
 #: Of the loss in float16: below it, what overflows are no longer the gradients.
 LEAST_SCALE = 1.0
@@ -210,7 +210,7 @@ class Learner:
 
         Fine pixels come from the truth, or for ``is_own`` samples from the mean
         network's own first prediction, as in the reverse process: with its confidence
-        p, a pixel is fine with probability p a_i (RECIPE 7).
+        p, a pixel is fine with probability p a_i (method 11).
         """
         mask = forward_sample(batch.fine, batch.coarse, batch.step_index, batch.noise)
         own = batch.is_own.nonzero().squeeze(1)

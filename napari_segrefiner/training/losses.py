@@ -9,11 +9,11 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Weight of the texture difference beside the cross-entropy (SPEC 2.2).
+#: Weight of the texture difference beside the cross-entropy (method 9).
 TEXTURE_WEIGHT = 5.0
-#: Under the root, so that flat areas have a gradient (SPEC 2.2).
+#: Under the root, so that flat areas have a gradient (method 9).
 TEXTURE_FLOOR = 1e-4
-#: In the denominator of the logged IoU (SPEC 2.2).
+#: In the denominator of the logged IoU (method 9).
 IOU_FLOOR = 1e-3
 
 
@@ -41,7 +41,7 @@ def texture(mask: Tensor) -> Tensor:
 
     Notes
     -----
-    SPEC 2.2. Both Sobel filters are separable; sums of shifted slices are faster than
+    Method 9. Both Sobel filters are separable; sums of shifted slices are faster than
     convolutions of a single channel, forwards and backwards.
 
     Examples
@@ -60,7 +60,7 @@ def texture(mask: Tensor) -> Tensor:
 
 
 def losses(logits: Tensor, fine: Tensor) -> Losses:
-    """Loss of predicted logits against the fine mask (SPEC 2.2).
+    """Loss of predicted logits against the fine mask (method 9).
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from napari_segrefiner.geometry import Box
 if TYPE_CHECKING:
     from napari_segrefiner.training.simulate import Mask
 
-#: Slack around an object, split at random between both sides, px (SPEC 2.6).
+#: Slack around an object, split at random between both sides, px (method 10).
 SLACK = 40
 #: Draws of a patch; the published code would go on for ever.
 PATCH_TRIES = 200
@@ -82,7 +82,7 @@ def draw_patch(rng: np.random.Generator, fine: Mask, side: int) -> Box | None:
 def resize_crop(
     image: npt.NDArray[np.uint8], fine: Mask, coarse: Mask, box: Box, side: int
 ) -> Crop:
-    """Cut a box and resize it to a square, without keeping the aspect (SPEC 2.6)."""
+    """Cut a box and resize it to a square, without keeping the aspect (method 10)."""
     return Crop(
         resize_image(image[box.slices], side),
         resize_mask(fine[box.slices], side),

@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Objects up to this area are not learnt from by LR, px (SPEC 2.3).
+#: Objects up to this area are not learnt from by LR, px (method 10).
 SMALLEST_AREA = 512
 #: Images with a shorter side are left out, px.
 SMALLEST_SIDE = 32
 #: Images tried before a data set counts as one without usable objects.
 IMAGE_TRIES = 100
-#: Of the variant without holes, of the loaded mask in a patch, of a flip (SPEC 2.4).
+#: Of the variant without holes, of the loaded mask in a patch, of a flip (method 10).
 EXPANDED, LOADED, FLIPPED = 0.5, 0.5, 0.5
 
 #: Counters that keep the random numbers of an image's coarse masks apart from others.
@@ -56,7 +56,7 @@ class Subject(NamedTuple):
 
 
 class PublishedSamples:
-    """Samples as the published LR or HR training draws them (SPEC 2.3-2.6).
+    """Samples as the published LR or HR training draws them (method 10).
 
     LR: one random object of each image in its window, its coarse mask made in the whole
     image. HR (`has_patches`): sample 2k is an object crop, sample 2k + 1 a patch of the

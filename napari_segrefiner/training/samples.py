@@ -31,7 +31,7 @@ from napari_segrefiner.training.windows import (
 if TYPE_CHECKING:
     from napari_segrefiner.train_options import Simulator
 
-#: How often a set is drawn, relative to the others; 1 for sets not named (RECIPE 3).
+#: How often a set is drawn, relative to the others; 1 for sets not named (method 11).
 SET_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
         "davis": 2.2,

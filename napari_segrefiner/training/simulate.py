@@ -19,7 +19,7 @@ Grey = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SimulatorOptions:
-    """Probabilities and strengths of the damage (RECIPE 4).
+    """Probabilities and strengths of the damage (method 11).
 
     First the sample's kind is drawn: an exact copy, a nearly exact one, one single
     plain damage as hurried people and simple programs make it, or a mixture with an

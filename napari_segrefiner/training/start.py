@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The small network of the published kind (SPEC 3.1), for trials and tests.
+#: The small network of the published kind (method 8), for trials and tests.
 REDUCED = NetworkConfig(
     widths=(32, 32, 64, 64), blocks_down=1, blocks_up=2, attention_strides=(4, 8)
 )
@@ -148,7 +148,6 @@ def _fresh_card(name: str, options: TrainOptions) -> ModelCard:
 
 def _card_from(model: Model, name: str) -> ModelCard:
     """Normalisation, grids and defaults of the model, but nothing of its past."""
-    origin = f"{model.name} ({model.sha256[:12]})" if model.sha256 else model.name
     return ModelCard(
         name=name,
         description=f"{model.name}, trained further by napari-segrefiner train.",
@@ -157,7 +156,7 @@ def _card_from(model: Model, name: str) -> ModelCard:
         normalisation=model.card.normalisation,
         grids=model.card.grids,
         defaults=model.card.defaults,
-        source=f"Trained from {origin}. {model.card.source}".strip(),
+        source=f"Trained from {model.origin}. {model.card.source}".strip(),
         citation=model.card.citation,
     )
 

@@ -21,7 +21,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """How training windows are drawn (RECIPE 3).
+    """How training windows are drawn (method 11).
 
     Lengths are in window px, a zoom is window px per picture px; ``smallest`` is the
     least side of an object's box, as a share of the window's, as far as a few draws
