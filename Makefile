@@ -7,7 +7,7 @@ TORCH_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-SOURCES := napari_segrefiner tests
+SOURCES := napari_segrefiner tests docs
 # A screen of its own for the tests; a desktop's real one stays untouched.
 SCREEN := $(if $(filter Linux,$(shell uname -s)),xvfb-run -a -s "-screen 0 1600x1000x24 -nolisten tcp -noreset",)
 

@@ -97,7 +97,7 @@ def _missing() -> Iterator[str]:
     if not _version("napari"):
         yield "napari; pip install napari (the command line and Python work without)"
     elif not any(_version(name) for name in QT_BINDINGS):
-        yield "a Qt binding for napari's window; pip install 'napari-segrefiner[all]'"
+        yield "a Qt binding for napari's window; pip install 'napari[pyqt6]'"
 
 
 def _version(name: str) -> str:

@@ -87,7 +87,7 @@ def _library() -> Any:
         return importlib.import_module("faster_coco_eval")
     except ImportError as error:
         msg = (
-            "AP needs faster-coco-eval, which is not installed; run: pip install "
-            "'napari-segrefiner[eval]'"
+            "AP needs faster-coco-eval, which is not installed (it is the extra "
+            "eval); run: pip install faster-coco-eval"
         )
         raise MissingExtraError(msg) from error

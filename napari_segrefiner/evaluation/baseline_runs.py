@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from napari_segrefiner.core.coarse import CoarseLabels
 from napari_segrefiner.core.compose import Canvas
-from napari_segrefiner.core.crops import CropRule
 from napari_segrefiner.core.draft import Draft, make_draft
 from napari_segrefiner.core.guards import Guards
 from napari_segrefiner.core.plan import Job, Plan, make_plan
 from napari_segrefiner.core.settle import Settlement
+from napari_segrefiner.core.strategy import crop_rule, known
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.evaluation.baselines import Baseline, Settings, stretched
 from napari_segrefiner.evaluation.scores import COARSE
@@ -77,20 +77,13 @@ def _plan(
         channel_axis=chosen.channel_axis,
         channels=chosen.channels,
     )
-    rule = CropRule(
-        padding=chosen.padding or 0.0,
-        min_padding=chosen.min_padding or 0,
-        grid=chosen.grid,
-        grids=card.grids,
-        is_published=chosen.preset == "published",
-    )
     return make_plan(
         picture,
         coarse,
-        rule,
+        crop_rule(chosen, card),
         lambda crop: "objects",
         ids=chosen.ids,
-        min_area=chosen.min_area or 0,
+        min_area=known(chosen.min_area),
         labels_are=chosen.labels_are,
     )
 

@@ -48,7 +48,7 @@ def average_models(models: Sequence[Model]) -> Model:
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
             tensor.copy_(torch.stack([state[name].float() for state in states]).mean(0))
-    names = ", ".join(f"{model.name} ({model.sha256[:12]})" for model in models)
+    names = ", ".join(model.origin for model in models)
     card = dataclasses.replace(
         first.card,
         source=f"Mean of the weights of {names}. {first.card.source}".strip(),

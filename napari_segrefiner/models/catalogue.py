@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from platformdirs import user_data_path
+
 from napari_segrefiner.errors import ModelError
 from napari_segrefiner.models.files import SUFFIX, read_card
 from napari_segrefiner.models.published import published
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from napari_segrefiner.models.checkpoint import Model
 
 DEFAULT = "default"
+#: Of the folder of the user's own models.
+NAME = "napari-segrefiner"
 PACKAGE_FOLDER = Path(__file__).parent / "weights"
 #: Environment variable that moves the folder of the user's own models.
 FOLDER_VARIABLE = "NAPARI_SEGREFINER_MODELS"
@@ -40,11 +44,12 @@ class Entry:
 
 
 def user_folder() -> Path:
-    """Where the user's own models lie; it need not exist."""
-    import pooch  # a slow import, and rarely needed
+    """Where the user's own models lie; it need not exist.
 
+    A folder of data, not a cache: what was learnt cannot be fetched again.
+    """
     chosen = os.environ.get(FOLDER_VARIABLE)
-    return Path(chosen) if chosen else Path(pooch.os_cache("napari-segrefiner"))
+    return Path(chosen) if chosen else user_data_path(NAME, appauthor=False)
 
 
 def entries() -> tuple[Entry, ...]:

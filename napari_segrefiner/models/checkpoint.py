@@ -47,6 +47,11 @@ class Model:
         """The card's name."""
         return self.card.name
 
+    @property
+    def origin(self) -> str:
+        """Name and, if it has one, the start of its file's hash, for other cards."""
+        return f"{self.name} ({self.sha256[:12]})" if self.sha256 else self.name
+
 
 def read_model(path: Path) -> Model:
     """Read a .safetensors file, or a folder that holds one.

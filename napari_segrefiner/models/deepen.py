@@ -55,8 +55,7 @@ def deepen(model: Model, stage_depth: int) -> Model:
     network.load_state_dict(_outside(model.network), strict=False)
     for shallow, deep in zip(_stages(model.network), _stages(network), strict=True):
         _fill(deep, shallow, old.stage_depth, stage_depth - old.stage_depth)
-    origin = f"{model.name} ({model.sha256[:12]})" if model.sha256 else model.name
-    source = f"{origin} with {stage_depth} residual blocks in a row. "
+    source = f"{model.origin} with {stage_depth} residual blocks in a row. "
     card = dataclasses.replace(
         model.card,
         network=config,

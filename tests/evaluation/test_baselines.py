@@ -30,6 +30,7 @@ from napari_segrefiner.evaluation.validation import (
     validate,
     variants,
 )
+from napari_segrefiner.geometry import Box
 from napari_segrefiner.io.labels import write_labels
 from napari_segrefiner.metrics import iou
 from napari_segrefiner.options import RefineOptions
@@ -251,3 +252,12 @@ def test_baselines_see_the_crops_of_the_model():
     plan = plan_as(model.card, RefineOptions(), image, coarse)
     grids = {show(plan, job).seen.shape[0] for job in plan.jobs}
     assert grids == set(seen)
+
+
+def test_baselines_see_the_whole_image_where_the_published_model_does():
+    from napari_segrefiner.evaluation.baseline_runs import plan_as
+
+    image, _, coarse = scene()
+    options = RefineOptions(preset="published", mode="whole", grid=64)
+    plan = plan_as(stub_model(oracle).card, options, image, coarse)
+    assert [job.crop.box for job in plan.jobs] == [Box(0, 0, 80, 120)] * 2

@@ -40,6 +40,11 @@ def test_every_weight_is_the_mean_and_the_models_stay_as_they_were():
     assert mean.sha256 == mean.card.sha256 == ""
 
 
+def test_a_model_of_no_file_is_named_without_a_hash():
+    mean = average_models([make_model("a", 1), average_models([make_model("b", 2)])])
+    assert mean.card.source.startswith("Mean of the weights of a (111111111111), b.")
+
+
 def test_the_card_of_a_mean_has_all_licences_and_no_figures_of_others():
     models = [make_model("a", 1), make_model("b", 2), make_model("a", 1)]
     card = dataclasses.replace(models[0].card, licence="d", metrics={"iou": 0.9})
