@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.errors import InputError, ModelError, SegRefinerError
-from napari_segrefiner.io.atomic import whole_file
+from napari_segrefiner.io.atomic import check_destinations, whole_file
 from napari_segrefiner.models.card import Defaults, Grids, ModelCard
 from napari_segrefiner.models.files import SUFFIX
 
@@ -59,13 +59,7 @@ def export_model(
     if output.suffix != SUFFIX:
         message = f"{output} does not end in {SUFFIX}; weights are written as such."
         raise InputError(message)
-    if not output.parent.is_dir():
-        message = f"The folder {output.parent} does not exist; create it first."
-        raise InputError(message)
-    for path in (output, beside):
-        if path.exists() and not overwrite:
-            message = f"{path} exists already; choose another name, or overwrite it."
-            raise InputError(message)
+    check_destinations(output, beside, overwrite=overwrite)
     card = with_facts(model.card, facts)
     try:
         # Both or none: weights beside a card of others cannot be read.

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +67,7 @@ class Engine(Protocol):
 
     def learn(
         self, model: str, options: RefineOptions, corrections: Sequence[Correction]
-    ) -> Iterator[LearningEvent | Learnt]:
+    ) -> Generator[LearningEvent | Learnt, None, None]:
         """Teach a model; at the end ``Learnt`` instead of ``LearningDone``."""
 
     def steps(
@@ -129,7 +129,7 @@ class PackagedEngine:
 
     def learn(
         self, model: str, options: RefineOptions, corrections: Sequence[Correction]
-    ) -> Iterator[LearningEvent | Learnt]:
+    ) -> Generator[LearningEvent | Learnt, None, None]:
         """Teach a model; if it is no worse, it joins the user's models."""
         loaded = self._loaded(model)
         from napari_segrefiner.training.corrections import learn

@@ -179,21 +179,6 @@ def _naming(place: str, events: Iterator[Event]) -> Generator[Event, None, None]
         yield from events
 
 
-class _Closable:
-    """An iterator with close(), whatever kind of iterator it is."""
-
-    def __init__(self, events: Iterator[Any]) -> None:
-        self._events = events
-
-    def __iter__(self) -> Iterator[Any]:
-        return self._events
-
-    def close(self) -> None:
-        close = getattr(self._events, "close", None)
-        if close is not None:
-            close()
-
-
 def _check_labels(coarse: npt.NDArray[Any], label: int | None, n_planes: int) -> None:
     """Raise InputError if there is nothing to refine."""
     if label is not None and not (coarse == label).any():
@@ -271,7 +256,7 @@ def learn(
     """Teach the model what was corrected; ends early and quietly when cancelled."""
     events = engine.learn(model, options, corrections)
     share = 0.0
-    with closing(_Closable(events)) as steps:
+    with closing(events) as steps:
         for event in steps:
             if cancelled.is_set():
                 return

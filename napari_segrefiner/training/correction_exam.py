@@ -84,15 +84,6 @@ class Exam:
             found |= {Subject(number, label): overlap[label] for label in ids}
         return found
 
-    def coarse_ious(self, subjects: Collection[Subject]) -> dict[Subject, float]:
-        """IoU of each object's coarse mask with its correction."""
-        found: dict[Subject, float] = {}
-        for number, one in enumerate(self.corrections):
-            ids = [s.label for s in subjects if s.image == number]
-            overlap = _ious(one.coarse, one.fine, ids)
-            found |= {Subject(number, label): overlap[label] for label in ids}
-        return found
-
     @cached_property
     def windows(self) -> Windows:
         """Made-up objects; the user's pictures lend no more than textures."""

@@ -178,10 +178,7 @@ class _Lesson:
                 self.subjects, seconds, share, len(parts) / n_rounds, 1 / n_rounds
             )
         general_after = yield from self.exam.general(learnt)
-        coarse = self.exam.coarse_ious(held)
-        objects = tuple(
-            HeldBack(s.image, s.label, coarse[s], before[s], after[s]) for s in held
-        )
+        objects = tuple(HeldBack(s.image, s.label, before[s], after[s]) for s in held)
         done = LearningDone(None, objects, general_before, general_after, "")
         is_better = is_worth_keeping(done)
         sentence = describe(done, is_better=is_better, is_folded=is_folded)

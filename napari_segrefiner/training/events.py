@@ -173,7 +173,6 @@ class HeldBack:
 
     image: int
     label: int
-    coarse: float
     before: float
     after: float
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -78,14 +79,30 @@ def test_an_export_that_fails_is_a_sentence_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_weights_stay_as_they_were_if_their_card_cannot_be_written(tmp_path, model):
+def test_weights_stay_as_they_were_if_their_card_cannot_be_written(
+    tmp_path, model, monkeypatch
+):
     path = tmp_path / "mine.safetensors"
     path.write_text("precious")
-    (tmp_path / "mine.json").mkdir()
-    with pytest.raises(SegRefinerError, match="cannot be written"):
-        export_model(model, path, {}, overwrite=True)
+
+    def fill_the_disk(self, *_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", fill_the_disk)
+        with pytest.raises(SegRefinerError, match="cannot be written"):
+            export_model(model, path, {}, overwrite=True)
     assert path.read_text() == "precious"
-    assert len(list(tmp_path.iterdir())) == 2
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_in_the_place_of_the_card_is_told_before_anything_is_written(
+    tmp_path, model
+):
+    (tmp_path / "mine.json").mkdir()
+    with pytest.raises(InputError, match=r"mine\.json is a folder"):
+        export_model(model, tmp_path / "mine.safetensors", {}, overwrite=True)
+    assert not (tmp_path / "mine.safetensors").exists()
 
 
 def test_a_name_as_long_as_the_system_takes_is_exported(tmp_path, model):

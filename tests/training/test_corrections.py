@@ -215,8 +215,8 @@ def _done(
     changes: list[float], general: float = 0.0, right: tuple[float, ...] = ()
 ) -> LearningDone:
     """Objects that were wrong and changed so, and right ones with their IoU after."""
-    held = [HeldBack(0, k, 0.5, 0.7, 0.7 + change) for k, change in enumerate(changes)]
-    held += [HeldBack(1, k, 0.5, 1.0, after) for k, after in enumerate(right)]
+    held = [HeldBack(0, k, 0.7, 0.7 + change) for k, change in enumerate(changes)]
+    held += [HeldBack(1, k, 1.0, after) for k, after in enumerate(right)]
     return LearningDone(None, tuple(held), 0.8, 0.8 + general, "")
 
 
