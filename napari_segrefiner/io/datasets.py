@@ -6,10 +6,10 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.io.coco import CocoImage, is_coco, read_index
@@ -29,6 +29,8 @@ ENDINGS = (".png", ".tif", ".tiff", ".npy", ".jpg", ".jpeg")
 VAL_SHARE = 0.2
 #: Beginnings of annotation files that hold no outlines of objects.
 NO_OUTLINES = ("captions", "person_keypoints", "image_info", "panoptic", "stuff")
+#: File that tells the groups of sets, and how many wrong names of one are shown.
+GROUPS, NAMES_SHOWN = "groups.json", 3
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ def find_sets(
         One of: a folder with images/ and labels/; a folder with train/ and val/ that
         hold them; a folder with one mask per image (see :mod:`.mask_folders`); a COCO
         or LVIS annotation file, or a folder with such files; or a folder of such
-        folders, as a rule with groups.json beside them. Beside labels/, folders coarse/
-        and coarse_*/ hold real coarse masks.
+        folders, as a rule with groups.json beside them (see :func:`read_groups`).
+        Beside labels/, folders coarse/ and coarse_*/ hold real coarse masks.
     split : "train" or "val"
         A set that is not split is split by group, a fifth for validation, by a hash of
         the group's name: the same files always fall on the same side.
@@ -98,7 +100,8 @@ def find_sets(
     Raises
     ------
     InputError
-        If there is no such folder, an excluded name is unknown, or nothing is found.
+        If there is no such folder, an excluded name is unknown, nothing is found, or
+        groups.json is damaged.
     """
     root = Path(root)
     if not root.is_dir() and not is_coco(root):
@@ -122,9 +125,14 @@ def find_sets(
             "least one is needed."
         )
         raise InputError(msg)
-    groups = read_groups(root)
     found = [
-        _find(name, source, split, groups.get(name, {}), is_root=source == root)
+        _find(
+            name,
+            source,
+            split,
+            read_groups(root, source, name),
+            is_root=source == root,
+        )
         for source, name in names.items()
         if name not in excluded
     ]
@@ -187,34 +195,112 @@ def fingerprint(sets: Iterable[ImageSet], *, has_times: bool = False) -> str:
     return digest.hexdigest()
 
 
-def read_groups(root: Path) -> dict[str, dict[str, str]]:
-    """The group of every stem from groups.json, {set: {stem: group}}; empty without it.
+@dataclass(frozen=True)
+class Groups:
+    """The group of every stem of a set, and what is wrong with what was said of it."""
+
+    path: Path | None = None
+    of: dict[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    def group(self, stem: str) -> str:
+        """The group of an image; those of no group are one each."""
+        return self.of.get(stem, stem)
+
+    def unknown(self, name: str, stems: Collection[str]) -> list[str]:
+        """A sentence if it names images that the set `name` does not have."""
+        wrong = [stem for stem in self.of if stem not in stems]
+        if not wrong:
+            return []
+        shown = ", ".join(wrong[:NAMES_SHOWN])
+        if len(wrong) > NAMES_SHOWN:
+            shown += f" and {len(wrong) - NAMES_SHOWN} more"
+        text = (
+            f"{self.path} names {shown}, but {name} has no such image; write names "
+            "without their endings, or remove these."
+        )
+        return [text]
+
+
+def read_groups(root: Path, source: Path, name: str) -> Groups:
+    """The groups of a set from groups.json, {set: {split: {group: [stems]}}}.
+
+    Parameters
+    ----------
+    root : Path
+        What was asked for.
+    source, name : Path and str
+        The set's folder or annotation file, in or under `root`, and its name.
+
+    Returns
+    -------
+    Groups
+        Of the nearest file that names the set or its folder: in this folder, where a
+        file of a single set is about it whatever its name, or above, up to `root`; for
+        what lies in `root` itself also beside that. Empty without one.
 
     Raises
     ------
     InputError
-        If the file is there but is not {set: {split: {group: [stems]}}}.
+        If a file is there but cannot be understood.
     """
-    path = root / "groups.json"
-    if root.is_file() or not path.is_file():
-        return {}
+    folder, top = (path.parent if path.is_file() else path for path in (source, root))
+    places = [folder]
+    while places[-1] != top:
+        places.append(places[-1].parent)
+    if folder == top:
+        places.append(folder.resolve().parent)
+    names = (name, _without_ending(source).name, folder.resolve().name)
+    problems = []
+    for path in (place / GROUPS for place in places):
+        if not path.is_file():
+            continue
+        tree = _read_tree(path)
+        known = [one for one in names if one in tree]
+        if path.parent == source and not known:
+            known = list(tree) if len(tree) == 1 else []
+            if len(tree) > 1:
+                problems.append(
+                    f"{path} does not name {name} (it has {', '.join(tree)}), so that "
+                    "its images count as one group each; correct the name."
+                )
+        if known:
+            return Groups(path, _by_group(path, tree[known[0]]))
+    return Groups(problems=tuple(problems))
+
+
+def _read_tree(path: Path) -> dict[str, Any]:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            name: {
-                stem: group
-                for by_group in splits.values()
-                for group, stems in by_group.items()
-                for stem in stems
-            }
-            for name, splits in tree.items()
-        }
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        msg = (
-            f"{path} cannot be read as {{set: {{split: {{group: [stems]}}}}}} ({error})"
-            "; correct the file, or remove it to split by file."
-        )
-        raise InputError(msg) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, str(error)) from error
+    if not isinstance(tree, dict):
+        raise _unreadable(path, "no sets in it")
+    return tree
+
+
+def _by_group(path: Path, splits: Any) -> dict[str, str]:
+    """The group of every stem of a set."""
+    parts = list(splits.values()) if isinstance(splits, dict) else [splits]
+    found: dict[str, str] = {}
+    for part in parts:
+        if not isinstance(part, dict):
+            raise _unreadable(path, f"{part!r:.60} where groups are expected")
+        for group, stems in part.items():
+            if not isinstance(stems, list) or not all(
+                isinstance(stem, str) for stem in stems
+            ):
+                reason = f"{stems!r:.60} where a list of names is expected"
+                raise _unreadable(path, reason)
+            found.update(dict.fromkeys(stems, group))
+    return found
+
+
+def _unreadable(path: Path, reason: str) -> InputError:
+    return InputError(
+        f"{path} cannot be read as {{set: {{split: {{group: [stems]}}}}}} ({reason}); "
+        "correct the file, or remove it to split by file."
+    )
 
 
 def _sources(root: Path) -> list[Path]:
@@ -249,7 +335,7 @@ def _names(root: Path) -> dict[Path, str]:
     paths = {source: _without_ending(source) for source in _sources(root)}
     times = Counter(path.name for path in paths.values())
     return {
-        source: path.name
+        source: _name_of(path)
         if times[path.name] == 1
         else "-".join(path.relative_to(root).parts)
         for source, path in paths.items()
@@ -261,6 +347,11 @@ def _without_ending(source: Path) -> Path:
     return source.with_suffix("") if source.is_file() else source
 
 
+def _name_of(path: Path) -> str:
+    """A folder's name, also of ``.`` and ``..``."""
+    return path.name if path.name not in ("", "..") else path.resolve().name
+
+
 def _is_set(folder: Path) -> bool:
     return any(
         (folder / part / "images").is_dir() and (folder / part / "labels").is_dir()
@@ -269,38 +360,57 @@ def _is_set(folder: Path) -> bool:
 
 
 def _find(
-    name: str, source: Path, split: Split, groups: Mapping[str, str], *, is_root: bool
+    name: str, source: Path, split: Split, groups: Groups, *, is_root: bool
 ) -> ImageSet:
     if source.is_file():
-        return _find_annotated(name, source, split)
+        return _find_annotated(name, source, split, groups)
     if not _is_set(source):
-        return _find_masked(name, source, split, is_root=is_root)
+        return _find_masked(name, source, split, groups, is_root=is_root)
     return _find_set(name, source, split, groups)
 
 
-def _find_annotated(name: str, file: Path, split: Split) -> ImageSet:
+def _find_annotated(name: str, file: Path, split: Split, groups: Groups) -> ImageSet:
     """The images of an annotation file."""
     side = side_of(file.stem)
     if side not in (None, split):
         return ImageSet(name, ())
     indexed, problems = read_index(file)
     items = [
-        Item(one.stem, one.image, file, annotations=one.annotations, group=one.stem)
+        Item(
+            one.stem,
+            one.image,
+            file,
+            annotations=one.annotations,
+            group=groups.group(one.stem),
+        )
         for one in indexed
     ]
     if side is None:
+        stems = {item.stem for item in items}
+        if not stems & groups.of.keys():  # images without objects are no items
+            problems += groups.unknown(name, stems)
         items = _on_side(items, split)
     return ImageSet(name, tuple(items), tuple(problems))
 
 
-def _find_masked(name: str, folder: Path, split: Split, *, is_root: bool) -> ImageSet:
+def _find_masked(
+    name: str, folder: Path, split: Split, groups: Groups, *, is_root: bool
+) -> ImageSet:
     """The images of a folder with one mask per image."""
     side = None if is_root else side_of(folder.name)
     if side not in (None, split):
         return ImageSet(name, ())
     files, problems = find_masks(folder)
+    problems += groups.problems
     items = [
-        Item(one.stem, one.image, one.mask, one.coarse, one.stem, is_mask=True)
+        Item(
+            one.stem,
+            one.image,
+            one.mask,
+            one.coarse,
+            groups.group(one.stem),
+            is_mask=True,
+        )
         for one in files
     ]
     try:
@@ -311,13 +421,12 @@ def _find_masked(name: str, folder: Path, split: Split, *, is_root: bool) -> Ima
     if names is not None:
         items = [item for item in items if item.stem in names]
     elif side is None:
+        problems += groups.unknown(name, {item.stem for item in items})
         items = _on_side(items, split)
     return ImageSet(name, tuple(items), tuple(problems))
 
 
-def _find_set(
-    name: str, folder: Path, split: Split, groups: Mapping[str, str]
-) -> ImageSet:
+def _find_set(name: str, folder: Path, split: Split, groups: Groups) -> ImageSet:
     is_flat = (folder / "images").is_dir() and (folder / "labels").is_dir()
     part = folder if is_flat else folder / split
     if not (part / "images").is_dir():
@@ -325,20 +434,21 @@ def _find_set(
     images, twice = _by_stem(part / "images")
     labels, _ = _by_stem(part / "labels")
     coarse = [_by_stem(path)[0] for path in sorted(part.glob("coarse*"))]
-    problems = list(twice)
+    problems = [*twice, *groups.problems]
     items = []
     for stem, image in images.items():
         if stem not in labels:
             problems.append(f"{image} has no labels; add {part / 'labels' / stem}.png.")
             continue
         extra = tuple(files[stem] for files in coarse if stem in files)
-        items.append(Item(stem, image, labels[stem], extra, groups.get(stem, stem)))
+        items.append(Item(stem, image, labels[stem], extra, groups.group(stem)))
     problems += [
         f"{path} has no image; add {part / 'images' / stem}.png or remove it."
         for stem, path in labels.items()
         if stem not in images
     ]
     if is_flat:
+        problems += groups.unknown(name, images)
         items = _on_side(items, split)
     return ImageSet(name, tuple(items), tuple(problems))
 

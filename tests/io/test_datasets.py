@@ -140,8 +140,117 @@ def test_a_folder_without_pairs_is_refused_with_the_reasons(tmp_path: Path) -> N
         find_sets(tmp_path, "train")
 
 
-def test_damaged_groups_are_refused_with_their_file(tmp_path: Path) -> None:
+def _write_groups(folder: Path, name: str, films: dict[str, list[str]]) -> None:
+    text = json.dumps({name: {"all": films}})
+    (folder / "groups.json").write_text(text, encoding="utf-8")
+
+
+FILMS = {f"film{g}": [f"im{i}" for i in range(g, 12, 4)] for g in range(4)}
+
+
+def _is_split_by_film(root: Path) -> bool:
+    train, val = _sides(root)
+    whole = [set(stems) <= train or set(stems) <= val for stems in FILMS.values()]
+    return bool(val) and not train & val and all(whole)
+
+
+@pytest.mark.parametrize("given", [".", "..", "link", "renamed"])
+def test_groups_hold_however_the_folder_is_given(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = tmp_path / "cells"
+    _flat(cells, 12)
+    _write_groups(cells, "cells", FILMS)
+    monkeypatch.chdir(cells / "images" if given == ".." else cells)
+    root = Path(given)
+    if given == "link":
+        root = tmp_path / given
+        try:
+            root.symlink_to(cells, target_is_directory=True)
+        except OSError:
+            pytest.skip("no links here")
+    elif given == "renamed":
+        root = tmp_path / given
+        shutil.copytree(cells, root)
+    assert _is_split_by_film(root)
+    if given in (".", ".."):
+        assert [one.name for one in find_sets(root, "train")] == ["cells"]
+
+
+@pytest.mark.parametrize("where", ["more/cells", "more", "."])
+def test_groups_hold_for_a_set_inside_and_given_itself(
+    where: str, tmp_path: Path
+) -> None:
+    cells = tmp_path / "more" / "cells"
+    _flat(cells, 12)
+    _flat(tmp_path / "more" / "others", 1)
+    _write_groups(tmp_path / where, "cells", FILMS)
+    if where != ".":
+        assert _is_split_by_film(cells)
+    train, val = (
+        next(one for one in find_sets(tmp_path, side) if one.name == "cells")
+        for side in ("train", "val")
+    )
+    assert train.problems == ()
+    groups = [{item.group for item in one.items} for one in (train, val)]
+    assert groups[0] | groups[1] == set(FILMS)
+    assert not groups[0] & groups[1]
+
+
+def test_groups_hold_for_masks_and_annotations(tmp_path: Path) -> None:
+    names = [f"im{i}" for i in range(12)]
+    _touch(tmp_path / "masks/im", *(f"{name}.jpg" for name in names))
+    _touch(tmp_path / "masks/gt", *(f"{name}.png" for name in names))
+    _write_groups(tmp_path, "masks", FILMS)
+    assert _is_split_by_film(tmp_path / "masks")
+    _touch(tmp_path / "coco/images", *(f"{name}.png" for name in names))
+    images = [
+        {"id": i, "file_name": f"{name}.png", "height": 9, "width": 9}
+        for i, name in enumerate(names)
+    ]
+    tree = {"images": images, "annotations": [{"image_id": i} for i in range(12)]}
+    (tmp_path / "coco" / "cells.json").write_text(json.dumps(tree))
+    for name in ("cells", "coco"):
+        _write_groups(tmp_path / "coco", name, FILMS)
+        assert _is_split_by_film(tmp_path / "coco")
+        assert _is_split_by_film(tmp_path / "coco" / "cells.json")
+
+
+def test_names_in_groups_that_match_nothing_are_told(tmp_path: Path) -> None:
+    cells = tmp_path / "cells"
+    _flat(cells, 12)
+    wrong = {"a": ["im0", "im1.png", "im2.png", "im3.png", "im4.png"]}
+    _write_groups(tmp_path, "cells", wrong)
+    (one,) = find_sets(cells, "train")
+    (text,) = one.problems
+    assert "names im1.png, im2.png, im3.png and 1 more, but cells has no" in text
+    # a file in the set's own folder is about this set
+    two = json.dumps({"flim": {"all": FILMS}, "film": {"all": FILMS}})
+    (cells / "groups.json").write_text(two)
+    (tmp_path / "groups.json").write_text("{}")
+    (one,) = find_sets(cells, "train")
+    (text,) = one.problems
+    assert "does not name cells (it has flim, film)" in text
+    (cells / "groups.json").unlink()
+    # one above may be about others
+    (tmp_path / "groups.json").write_text(two)
+    (one,) = find_sets(cells, "train")
+    assert one.problems == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"s": ["a"]}',
+        '{"s": {"all": ["a"]}}',
+        '{"s": {"all": {"film": "im0"}}}',
+        '{"s": {"all": {"film": [0]}}}',
+        '[{"s": 1}]',
+        "no JSON",
+    ],
+)
+def test_damaged_groups_are_refused_with_their_file(tmp_path: Path, text: str) -> None:
     _flat(tmp_path, 2)
-    (tmp_path / "groups.json").write_text('{"s": ["a"]}')
-    with pytest.raises(InputError, match=r"groups\.json cannot be read"):
+    (tmp_path / "groups.json").write_text(text)
+    with pytest.raises(InputError, match=r"groups\.json cannot be read as .*; correct"):
         find_sets(tmp_path, "train")
