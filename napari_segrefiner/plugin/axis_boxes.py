@@ -21,14 +21,39 @@ if TYPE_CHECKING:
 ALL, DISPLAYED = "all", "displayed"
 
 
+class DataWatch:
+    """Calls back when the array of a followed layer is replaced by another one."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self._layers: list[weakref.ref[Layer]] = []
+
+    def follow(self, *layers: Layer | None) -> None:
+        """Follow these layers instead of those before."""
+        for ref in self._layers:
+            if (layer := ref()) is not None:
+                layer.events.data.disconnect(self._callback)
+        self._layers = [weakref.ref(layer) for layer in layers if layer is not None]
+        for layer in layers:
+            if layer is not None:
+                layer.events.data.connect(self._callback)
+
+
 class ChannelBox(SteadyComboBox):
-    """Which channel of an image the network looks at."""
+    """Which channel of an image the network looks at.
+
+    ``offered`` is emitted when the choices may have changed by themselves.
+    """
+
+    offered = Signal()
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._channels: Channels | None = None
         self._image: Callable[[], Layer | None] = lambda: None
+        self._labels: Callable[[], Layer | None] = lambda: None
+        self._watch = DataWatch(self.refresh)
 
     @property
     def is_needed(self) -> bool:
@@ -48,9 +73,10 @@ class ChannelBox(SteadyComboBox):
     def update_for(self, image: Layer | None, labels: Layer | None) -> None:
         """Offer the channels of `image` that `labels` lack."""
         channels = None
+        self._watch.follow(image, labels)
         if image is not None and labels is not None:
             channels = find_channels(image, labels)
-            self._image = weakref.ref(image)
+            self._image, self._labels = weakref.ref(image), weakref.ref(labels)
         if channels == self._channels and (channels is None or self.count()):
             return
         self._channels = channels
@@ -65,6 +91,15 @@ class ChannelBox(SteadyComboBox):
         for channel in range(channels.count):
             self.addItem(f"channel {channel}", channel)
         self.setCurrentIndex(0)
+
+    def refresh(self, event: Any = None) -> None:
+        """Offer the channels of what the layers hold now."""
+        self.update_for(self._image(), self._labels())
+        self.offered.emit()
+
+    def disconnect_viewer(self) -> None:
+        """Hear no more of the layers."""
+        self._watch.follow()
 
     def _displayed(self, channels: Channels) -> int | None:
         """The channel that the image shows; sliders count steps of all layers."""
@@ -84,6 +119,7 @@ class PlanesBox(SteadyComboBox):
         super().__init__(parent)
         self._viewer = viewer
         self._labels: Layer | None = None
+        self._watch = DataWatch(self.refresh)
         for event in self._events():
             event.connect(self.refresh)
 
@@ -101,6 +137,7 @@ class PlanesBox(SteadyComboBox):
     def update_for(self, labels: Layer | None) -> None:
         """Offer the sliders of `labels`."""
         self._labels = labels
+        self._watch.follow(labels)
         self.refresh()
 
     def refresh(self, event: Any = None) -> None:
@@ -118,6 +155,7 @@ class PlanesBox(SteadyComboBox):
         """Hear no more of the viewer."""
         for event in self._events():
             event.disconnect(self.refresh)
+        self._watch.follow()
 
     def _events(self) -> tuple[Any, ...]:
         events = self._viewer.dims.events

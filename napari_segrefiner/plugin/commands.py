@@ -9,6 +9,7 @@ from napari import Viewer
 from napari.layers import Labels
 
 from napari_segrefiner.errors import InputError
+from napari_segrefiner.plugin.layers import unwrap
 
 if TYPE_CHECKING:
     from napari_segrefiner.plugin.dock import SegRefinerDock
@@ -43,7 +44,10 @@ def refine_selected(viewer: Viewer | None = None, layer: Labels | None = None) -
         By default the active Labels layer, else the one chosen in the dock.
     """
     dock = open_dock(viewer, layer)
-    dock.controller.refine_selected()
+    if layer is None:
+        dock.controller.refine_selected()
+    else:
+        dock.controller.refine_selected_of(unwrap(layer))
 
 
 def open_dock(viewer: Viewer | None, layer: Labels | None) -> SegRefinerDock:

@@ -106,14 +106,25 @@ class CompareForm(QWidget):
         truth, coarse = self.truth_box.layer, self.coarse_box.layer
         if truth is coarse and truth is not None:
             self._guess()
+        elif truth is None:
+            self._guess_truth()
 
     def _guess(self) -> None:
-        """Choose by name what is likely meant."""
-        layers = self.truth_box.layers
-        true = [layer for layer in layers if sounds_true(layer)]
+        """Choose by name what is likely meant; what we have made is no truth."""
         ours = self.refined_list.layers
-        if true:
-            self.truth_box.choose(true[0])
-        rest = [one for one in layers if one not in ours and one not in true[:1]]
+        self._guess_truth()
+        truth = self.truth_box.layer
+        if truth in ours:
+            self.truth_box.setCurrentIndex(-1)
+        rest = [
+            one for one in self.truth_box.layers if one not in ours and one is not truth
+        ]
         if rest:
             self.coarse_box.choose(rest[-1])
+
+    def _guess_truth(self) -> None:
+        """Choose as the truth what is called so."""
+        for layer in self.truth_box.layers:
+            if sounds_true(layer) and layer is not self.coarse_box.layer:
+                self.truth_box.choose(layer)
+                return

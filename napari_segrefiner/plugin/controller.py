@@ -77,6 +77,8 @@ class Controller:
         #: Why some of it could not begin; told with what comes next.
         self._missed: list[str] = []
         self._is_closed = False
+        #: Where the cursor was when the picture moved under it, by "Next".
+        self._left_behind: tuple[float, ...] | None = None
         self.preview = Preview(viewer)
         self.windows = WindowsLayer(viewer)
         self.results = Results(viewer)
@@ -141,7 +143,10 @@ class Controller:
 
     def refine_selected(self) -> None:
         """Refine the selected label."""
-        layer = self.operand()
+        self.refine_selected_of(self.operand())
+
+    def refine_selected_of(self, layer: Labels | None) -> None:
+        """Refine the selected label of a layer."""
         if layer is None:
             self._view.show_message(messages.NO_LABELS, "notice")
         elif not layer.selected_label:
@@ -198,6 +203,7 @@ class Controller:
     def next_object(self) -> None:
         """Go to the next object that needs a look."""
         self._view.show_message(*self.review.go_to_next(self.operand()))
+        self._left_behind = tuple(self._viewer.cursor.position)
 
     def accept_object(self) -> None:
         """Accept the selected object of a result, or take that back."""
@@ -283,9 +289,14 @@ class Controller:
         return self._view.read().labels
 
     def label_under_cursor(self, layer: Labels) -> int | None:
-        """The label of `layer` under the cursor, None over the background."""
+        """The label of `layer` under the cursor, None over the background.
+
+        Where the picture has moved under a resting cursor, it is the selected one.
+        """
         if layer.multiscale:
             return None
+        if tuple(self._viewer.cursor.position) == self._left_behind:
+            return int(layer.selected_label) or None
         value = layer.get_value(self._viewer.cursor.position, world=True)
         return int(value) if value else None
 
@@ -313,7 +324,7 @@ class Controller:
         self.windows.begin(run.source if choices.show_windows else None)
         self._run = run
         self.loader.hush()
-        run.stroke = StrokeWatch(run.destination or run.source)
+        run.stroke = StrokeWatch(run.destination or run.source, run.source)
         self._view.show_job(self.job)
         self._view.show_progress(None, "")
         self._view.show_message(run.text, "busy")
@@ -379,6 +390,7 @@ class Controller:
                 self.preview.hide()
         if self._waiting:
             self._start_waiting()
+        self.loader.catch_up()
 
     def _start_waiting(self) -> None:
         """Begin with what was asked for meanwhile, but for what cannot be any more."""
@@ -429,3 +441,4 @@ class Controller:
         self._view.show_message(text, tone)
         if name:
             self.loader.introduce(name, text, tone)
+        self.loader.catch_up()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -106,10 +107,21 @@ def write_undoable(layer: Labels, edits: list[Edit]) -> int:
     valid = [edit for edit in valid if edit.size]
     if not valid:
         return 0
-    with layer.block_history():
+    with in_sight(layer), layer.block_history():
         for edit in valid:
             layer.data_setitem(edit.plane.pixels(edit.ys, edit.xs), edit.after)
     return sum(edit.size for edit in valid)
+
+
+@contextmanager
+def in_sight(layer: Labels) -> Iterator[None]:
+    """Show a layer meanwhile: a hidden one has no slice that could be written to."""
+    was_visible = layer.visible
+    layer.visible = True
+    try:
+        yield
+    finally:
+        layer.visible = was_visible
 
 
 def write_directly(data: IntArray, edits: list[Edit]) -> int:

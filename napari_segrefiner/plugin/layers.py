@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_segrefiner.errors import InputError
+from napari_segrefiner.io.memory import available_bytes
 from napari_segrefiner.plugin.planes import array_shape
 
 if TYPE_CHECKING:
@@ -100,6 +102,26 @@ def as_now(layer: Labels) -> Any:
     """
     data = layer.data[0] if layer.multiscale else layer.data
     return data.copy() if isinstance(data, np.ndarray) else data
+
+
+def check_room(layer: Labels) -> None:
+    """Refuse to copy labels for which the memory is not there.
+
+    Raises
+    ------
+    InputError
+        Labels that are read piece by piece can be larger than any memory.
+    """
+    shape = array_shape(layer)
+    needed = math.prod(shape) * np.dtype(layer.data.dtype).itemsize
+    free = available_bytes()
+    if free is not None and needed > free:
+        message = (
+            f"A copy of '{layer.name}' takes {needed / 2**30:.1f} GB but "
+            f"{free / 2**30:.1f} GB of memory are free; refine a part of it, or write "
+            "into this layer."
+        )
+        raise InputError(message)
 
 
 def check_writable(layer: Labels) -> None:

@@ -42,12 +42,19 @@ class Loader:
         self._is_busy = is_busy
         self._is_closed = False
         self._is_hushed = False
+        self._is_due = False
         self._warming: tuple[str, RefineOptions] | None = None
         # What to say once a new model is loaded, or "Ready." would be all that is seen.
         self._news: tuple[str, str, Tone] | None = None
 
-    def warm(self) -> None:
-        """Load the chosen model in the background."""
+    def warm(self, *, is_quiet: bool = False) -> None:
+        """Load the chosen model in the background, once nothing else is at work.
+
+        Until then it could only wait, and would keep a thread from everybody else.
+        """
+        self._is_due = self._is_busy()
+        if self._is_due:
+            return
         choices = self._view.read()
         options = choices.options
         # What decides on the values that the model gives, and on where it is put.
@@ -57,14 +64,19 @@ class Loader:
         if self._warming == (choices.model, wanted):
             return
         self._warming = (choices.model, wanted)
-        self._is_hushed = self._is_busy()
-        if not self._is_hushed:
+        self._is_hushed = is_quiet
+        if not is_quiet:
             self._view.show_message(messages.LOADING, "busy")
         self._runner.start(
             lambda _: warm_model(self._engine, choices.model, wanted),
             partial(self._on_warm_event, self._warming),
             partial(self._on_warm_end, self._warming),
         )
+
+    def catch_up(self) -> None:
+        """Load what was chosen while something else was at work; say nothing of it."""
+        if self._is_due and not self._is_closed:
+            self.warm(is_quiet=True)
 
     def add(self, path: str) -> None:
         """Put a weight file into the user's models and choose it."""

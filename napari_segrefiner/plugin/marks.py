@@ -235,9 +235,10 @@ class Marks:
             return known
         if known is not None and known.coarse.shape == part.coarse.shape:
             known.add_coarse(part.coarse)
-            known.image, known.channel = weakref.ref(image), channel
+            known.image, known.channel = _as_it_is(image), channel
             return known
-        new = Sheet(weakref.ref(image), channel, part.coarse.copy(), part.coarse.copy())
+        coarse = part.coarse
+        new = Sheet(_as_it_is(image), channel, coarse.copy(), coarse.copy())
         self._keep(layer, {part.plane: new})
         return new
 
@@ -262,6 +263,17 @@ class Marks:
         """What was found out of the layer is out of date."""
         self._known.pop(layer, None)
         self._on_change()
+
+
+def _as_it_is(image: Image) -> Callable[[], Image | None]:
+    """Gives the layer while it shows this picture; masks belong to no other one."""
+    layer, data = weakref.ref(image), weakref.ref(image.data)
+
+    def found() -> Image | None:
+        one = layer()
+        return one if one is not None and one.data is data() else None
+
+    return found
 
 
 def _can_be_read(viewer: ViewerModel, image: Image | None, layer: Labels) -> bool:

@@ -24,7 +24,7 @@ NO_RESTORE = "Point at an object of a refined layer, then press Shift+R."
 SAME = "That object is as coarse as it was."
 IN_PLACE = "The coarse labels were in this layer itself; Ctrl+Z shows them again."
 RESHAPED = "The labels changed their shape during the run; nothing was written."
-PAINTING = "Done; it is written as soon as the stroke ends."
+PAINTING = "Done; it is written as soon as the stroke or polygon ends."
 DISTURBED = (
     "Something else in napari failed while the result was written; look whether all of "
     "it is there."
@@ -41,6 +41,11 @@ NO_OTHERS = (
 def hidden(layer: str) -> str:
     """The sentence if the layer whose object is to be refined is not in sight."""
     return f"'{layer}' is hidden; show it, or select the layer that you see."
+
+
+def source_changed(source: str) -> str:
+    """The sentence where the coarse labels of a result are others by now."""
+    return f"'{source}' holds other labels now; refine these to get a new result."
 
 
 def source_gone(result: str, source: str) -> str:

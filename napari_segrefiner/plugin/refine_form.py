@@ -71,9 +71,9 @@ class RefineForm(QWidget):
         self._on_labels()
 
     @property
-    def boxes(self) -> tuple[LayerBox | PlanesBox, ...]:
+    def boxes(self) -> tuple[LayerBox | PlanesBox | ChannelBox, ...]:
         """All that follows the viewer."""
-        return self.image_box, self.labels_box, self.planes_box
+        return self.image_box, self.labels_box, self.planes_box, self.channel_box
 
     def choices(self) -> Choices:
         """The choices at this moment."""
@@ -214,6 +214,7 @@ class RefineForm(QWidget):
         self.image_box.chosen.connect(self._on_image)
         self.labels_box.chosen.connect(self._on_labels)
         self.planes_box.offered.connect(self._on_planes)
+        self.channel_box.offered.connect(self._on_channels)
         self.model_box.chosen.connect(self._on_model)
         self.device_box.currentIndexChanged.connect(self._on_device)
         self.mode_box.currentIndexChanged.connect(self._on_mode)
@@ -239,6 +240,9 @@ class RefineForm(QWidget):
 
     def _on_image(self) -> None:
         self.channel_box.update_for(self.image_box.layer, self.labels_box.layer)
+        self._on_channels()
+
+    def _on_channels(self) -> None:
         self._show_row(self.channel_box, self.channel_box.is_needed)
 
     def _on_model(self) -> None:

@@ -6,6 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from napari.layers import Labels
 
 from napari_segrefiner.plugin.edits import Edit, write_directly
@@ -41,6 +42,9 @@ class Results:
         self._viewer = viewer
         # Weak on both sides: a deleted layer must not be kept alive from here.
         self._sources: weakref.WeakKeyDictionary[Labels, weakref.ref[Labels]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._latest: weakref.WeakKeyDictionary[Labels, weakref.ref[Labels]] = (
             weakref.WeakKeyDictionary()
         )
 
@@ -99,11 +103,24 @@ class Results:
         ]
 
     def result_of(self, source: Labels) -> Labels | None:
-        """The topmost of these, None if there is none."""
-        return next(reversed(self.results_of(source)), None)
+        """The one of these that was written last, else the topmost; None without any.
+
+        A duplicate that was put aside does not take its place.
+        """
+        found = self.results_of(source)
+        latest = self._latest.get(source)
+        if latest is not None and latest() in found:
+            return latest()
+        return next(reversed(found), None)
+
+    def note_written(self, result: Labels) -> None:
+        """A run or a person's key has written into `result`."""
+        source = self.source_of(result)
+        if source is not None:
+            self._latest[source] = weakref.ref(result)
 
     def result_for(self, source: Labels, planes: Sequence[Plane]) -> Labels | None:
-        """The topmost result of `source` if all of `planes` are as coarse there still.
+        """The result of `source` if none of `planes` was worked on there.
 
         None for the planes of a whole layer: another run over all of it is another
         result, beside the one that there is.
@@ -113,11 +130,25 @@ class Results:
             planes[0], array_shape(source)
         ):
             return None
-        is_coarse = all(
-            np.array_equal(result.data[plane.index], source.data[plane.index])
+        refined = read_runs(result)
+        is_free = all(
+            _is_free(
+                np.asarray(source.data[plane.index]),
+                np.asarray(result.data[plane.index]),
+                was_refined=plane in refined,
+            )
             for plane in planes
         )
-        return result if is_coarse else None
+        return result if is_free else None
+
+    def still_belongs(self, result: Labels) -> bool:
+        """Whether the source of `result` holds the labels that it was made from.
+
+        Another program may have put others into that layer meanwhile.
+        """
+        source = self.source_of(result)
+        refined = read_runs(result)
+        return source is not None and (not refined or _agree(source, result, refined))
 
     def make(self, source: Labels, edits: list[Edit]) -> tuple[Labels, int]:
         """Add a result layer above `source`, and above older results of it.
@@ -134,7 +165,22 @@ class Results:
         # Before it is added: adding makes it active, and listeners ask whose it is.
         self._sources[result] = weakref.ref(source)
         insert_above(self._viewer, result, below)
+        self.note_written(result)
         return result, written
+
+
+def _is_free(
+    source: npt.NDArray[Any], result: npt.NDArray[Any], *, was_refined: bool
+) -> bool:
+    """Whether a plane of a result is as coarse as its source, or lacks new objects.
+
+    These were painted in the source after the result was made.
+    """
+    differs = source != result
+    if was_refined or not differs.any():
+        return not differs.any()
+    new = np.unique(source[differs])
+    return not result[differs].any() and not np.isin(result, new).any()
 
 
 def _agree(source: Labels, result: Labels, planes: Iterable[Plane]) -> bool:

@@ -117,6 +117,8 @@ class Review:
             return _gone(result), "notice"
         if source.data.shape != result.data.shape:
             return messages.RESHAPED, "notice"
+        if not self._results.still_belongs(result):
+            return messages.source_changed(source.name), "notice"
         label = label or int(result.selected_label)
         if not label:
             return messages.NO_RESTORE, "notice"
@@ -134,6 +136,7 @@ class Review:
         before = self.told(result, [label])
         if not write_undoable(result, [edit]):
             return messages.SAME, "notice"
+        self._results.note_written(result)
         self._mark_restored(result, label)
         self.note(result, [edit], before)
         self._marks.note(result, [edit], [Part(plane, frozenset((label,)))])
@@ -191,6 +194,10 @@ class Review:
             result.visible = result_was
         if is_listed(self._viewer, source):
             source.visible = source_was
+
+    def forget_look(self) -> None:
+        """Other layers are shown now: there is nothing to go back to."""
+        self._compared = None
 
     def _result(self, layer: Labels | None) -> Labels | None:
         """The result layer meant by `layer`: itself, or the one made from it."""

@@ -13,7 +13,7 @@ from napari_segrefiner.errors import InputError
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.edits import Edit
 from napari_segrefiner.plugin.images import plane_reader
-from napari_segrefiner.plugin.layers import check_labels, check_writable
+from napari_segrefiner.plugin.layers import check_labels, check_room, check_writable
 from napari_segrefiner.plugin.marks import Marks
 from napari_segrefiner.plugin.planes import (
     Plane,
@@ -179,6 +179,8 @@ def plan_run(
     destination = _destination(results, choices, source, label, planes)
     if destination is not None:
         check_writable(destination)
+    else:
+        check_room(source)
     other = destination is not None and destination is not source
     return Run(
         request=RunRequest(
@@ -270,4 +272,8 @@ def _destination(
         return source
     if label is None:
         return results.result_for(source, planes)
-    return source if results.is_result(source) else results.result_of(source)
+    if results.is_result(source):
+        return source
+    result = results.result_of(source)
+    is_stale = result is not None and not results.still_belongs(result)
+    return None if is_stale else result

@@ -88,6 +88,7 @@ class RunWriter:
         if run.destination is not None:
             self._review.note(layer, edits, before)
         self._marks.note(layer, edits, parts, run.image, run.request.image.channel)
+        self._results.note_written(layer)
         self._bring_forward(run, layer)
         return _sentence(run, findings, run.n_pixels - written)
 
@@ -124,6 +125,7 @@ class RunWriter:
         """
         if layer is run.source:
             return
+        self._review.forget_look()
         selection = self._viewer.layers.selection
         active = selection.active
         replaced = [run.source]
@@ -139,7 +141,7 @@ class RunWriter:
             if other.visible:
                 other.visible = False
         is_ours = active is None or is_preview(active)  # looked at, not worked in
-        if is_ours or active in (*replaced, run.image, layer):
+        if is_ours or active in (*replaced, run.image):
             selection.active = layer
             layer.mode = mode
 

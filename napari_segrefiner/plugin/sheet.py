@@ -42,7 +42,8 @@ class Sheet:
     Attributes
     ----------
     image : callable
-        Gives the Image layer that the network has looked at, None if it is gone;
+        Gives the Image layer that the network has looked at, None if it is gone or
+        shows another picture;
         ``channel`` of it, None for all.
     coarse : array
         The labels before they were refined.

@@ -98,7 +98,8 @@ class TrainingDock(Docked):
         # Without self in it: a bound method of a deleted widget is never called. The
         # signal tells when Qt deletes the widget, as with its window; when Python does
         # it, PyQt swallows the signal.
-        boxes = (self.form.image_box, self.form.labels_box, self.form.coarse_box)
+        form = self.form
+        boxes = form.image_box, form.labels_box, form.coarse_box, form.channel_box
         release = partial(_release, self.controller, boxes)
         self.destroyed.connect(release)
         weakref.finalize(self, release).atexit = False

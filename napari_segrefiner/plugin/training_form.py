@@ -246,6 +246,7 @@ class TrainingForm(QWidget):
         self.folder_field.changed.connect(self._on_data)
         self.image_box.chosen.connect(self._on_image)
         self.labels_box.chosen.connect(self._on_labels)
+        self.channel_box.offered.connect(self._show_rows)
         self.preset_box.currentIndexChanged.connect(self._on_preset)
         self.start_box.file_given.connect(self.start_box.offer)
         self.run_field.changed.connect(self.run_changed)

@@ -120,7 +120,12 @@ class PathField(QWidget):
     def path(self) -> Path | None:
         """What is chosen; None if nothing is."""
         text = self.line.text().strip()
-        return Path(text).expanduser() if text else None
+        if not text:
+            return None
+        try:
+            return Path(text).expanduser()
+        except RuntimeError:  # ~name of somebody whom the system does not know
+            return Path(text)
 
     def set_path(self, path: Path | str) -> None:
         """Choose."""

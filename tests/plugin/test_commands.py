@@ -69,6 +69,24 @@ def test_commands_take_viewer_and_layer(viewer: Any, qtbot: Any) -> None:
     assert "other refined" in viewer.layers
 
 
+def test_the_given_layer_is_meant_whatever_is_active(viewer: Any, qtbot: Any) -> None:
+    commands.refine()
+    finish(viewer, qtbot)
+    refined = viewer.layers["cells refined"]
+    viewer.layers.selection.active = refined
+    refined.selected_label = 2
+    other = viewer.add_labels(squares()[:, ::-1].copy(), name="other")
+    other.selected_label = 5
+    viewer.layers.selection.active = refined
+    kept = refined.data.copy()
+    commands.refine_selected(viewer, other)
+    finish(viewer, qtbot)
+    np.testing.assert_array_equal(refined.data, kept)
+    np.testing.assert_array_equal(
+        viewer.layers["other refined"].data, expected(other.data, (5,))
+    )
+
+
 def test_npe2_and_the_menu_reach_the_commands(viewer: Any, qtbot: Any) -> None:
     from npe2 import PluginManager
 

@@ -249,6 +249,24 @@ def test_a_truth_that_comes_later_takes_its_box(make_napari_viewer: Any) -> None
 
 
 @pytest.mark.gui
+def test_a_result_is_no_truth(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer()
+    truth, coarse, refined = layers()
+    refined.metadata["segrefiner"] = {"source": "cells"}
+    viewer.layers.extend([coarse, refined])
+    dock = CompareDock(viewer, runner=SteppedRunner(is_eager=True))
+    viewer.window.add_dock_widget(dock)
+    assert dock.form.truth_box.layer is None
+    assert dock.form.coarse_box.layer is coarse
+    assert dock.form.refined_list.layers == [refined]
+    dock.compare()
+    assert dock.message_label.text().startswith("⚠")
+    viewer.layers.append(truth)
+    assert dock.form.truth_box.layer is truth
+    assert dock.form.coarse_box.layer is coarse
+
+
+@pytest.mark.gui
 def test_in_a_low_window_the_table_scrolls(opened: Any, qtbot: Any) -> None:
     _, dock = opened
     closed = dock.minimumSizeHint().height()

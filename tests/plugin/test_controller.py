@@ -446,6 +446,99 @@ def test_a_result_waits_for_the_end_of_a_stroke(stage: Stage) -> None:
     assert len(stage.labels.mouse_drag_callbacks) == n_callbacks
 
 
+def test_a_result_waits_for_the_end_of_a_polygon(stage: Stage) -> None:
+    """Hiding the source in between would lose its corners."""
+    stage.controller.refine()
+    stage.labels.mode = "polygon"
+    overlay = stage.labels._overlays["polygon"]
+    overlay.points = [(40.0, 60.0), (50.0, 60.0), (50.0, 70.0)]
+    stage.work.finish()
+    assert stage.message == messages.PAINTING
+    stage.controller.tick()
+    assert stage.labels.visible
+    assert not any("refined" in layer.name for layer in stage.viewer.layers)
+    overlay.add_polygon_to_labels(stage.labels)
+    stage.controller.tick()
+    assert stage.result.data[45, 62] == stage.labels.selected_label
+    assert not stage.controller.is_running
+
+
+def test_the_tool_in_hand_stays_in_hand(stage: Stage) -> None:
+    stage.run()
+    stage.labels.mode = "fill"
+    stage.result.mode = "pan_zoom"
+    stage.controller.refine_object(stage.labels, 5)
+    stage.work.finish()
+    assert stage.viewer.layers.selection.active is stage.result
+    assert stage.result.mode == "pan_zoom"
+
+
+def test_a_hidden_result_is_written_into_as_one_undo_step() -> None:
+    """napari keeps no slice of hidden layers; the slider has moved since."""
+    stage = stack_stage()
+    stage.run()
+    result = stage.result
+    first = result.data.copy()
+    result.visible = False
+    stage.labels.visible = True
+    stage.viewer.layers.selection.active = stage.labels
+    stage.viewer.dims.set_current_step(0, 2)
+    stage.run()
+    assert stage.message == "3 refined"
+    assert stage.result is result
+    assert result.visible
+    np.testing.assert_array_equal(result.data[2], expected(stage.labels.data[2]))
+    result.undo()
+    np.testing.assert_array_equal(result.data, first)
+
+
+def test_hidden_labels_are_written_into_and_stay_hidden() -> None:
+    stage = stack_stage()
+    hidden = Labels(stage.labels.data.copy(), name="hidden", visible=False)
+    before = hidden.data.copy()
+    stage.viewer.layers.append(hidden)
+    stage.viewer.dims.set_current_step(0, 1)
+    stage.choose(labels=hidden, target="into this layer")
+    stage.run()
+    assert not hidden.visible
+    np.testing.assert_array_equal(hidden.data[1], expected(before[1]))
+    hidden.undo()
+    np.testing.assert_array_equal(hidden.data, before)
+
+
+def test_a_duplicate_put_aside_is_not_written_into(stage: Stage) -> None:
+    stage.run()
+    result = stage.result
+    state = Labels(result.data.copy(), name="backup", metadata=dict(result.metadata))
+    state.visible = False
+    stage.viewer.layers.append(state)
+    kept = state.data.copy()
+    stage.engine.by = 1
+    stage.controller.refine_object(stage.labels, 5)
+    stage.work.finish()
+    np.testing.assert_array_equal(state.data, kept)
+    assert (result.data == 5).sum() < (kept == 5).sum()
+
+
+def test_other_labels_in_the_source_get_a_result_of_their_own(stage: Stage) -> None:
+    stage.run()
+    old = stage.result
+    kept = old.data.copy()
+    stage.labels.data = np.roll(squares(), (20, 30), axis=(0, 1))
+    stage.controller.refine_object(stage.labels, 5)
+    stage.work.finish()
+    new = stage.viewer.layers.selection.active
+    assert new is not old
+    np.testing.assert_array_equal(old.data, kept)
+    np.testing.assert_array_equal(new.data, expected(stage.labels.data, (5,)))
+    stage.controller.show_source(False)
+    stage.viewer.layers.selection.active = old
+    old.selected_label = 5
+    stage.controller.restore_selected()
+    assert stage.message == messages.source_changed("cells")
+    np.testing.assert_array_equal(old.data, kept)
+
+
 def test_the_user_who_moved_on_is_not_called_back(stage: Stage) -> None:
     other = Image(np.zeros((5, 5)), name="other")
     stage.viewer.layers.append(other)
@@ -600,6 +693,37 @@ def test_a_plane_that_is_not_coarse_any_more_is_not_refined_over(
     np.testing.assert_array_equal(newest.data[1 - at], before[1 - at])
 
 
+def test_planes_painted_in_the_source_one_after_the_other_go_into_one_result() -> None:
+    stage = stack_stage()
+    painted = stage.labels.data.copy()
+    stage.labels.data[1:] = 0
+    for plane in range(3):
+        stage.labels.data[plane] = painted[plane]
+        stage.viewer.dims.set_current_step(0, plane)
+        stage.viewer.layers.selection.active = stage.labels
+        stage.run()
+        assert stage.message == "3 refined"
+    wanted = np.stack([expected(plane) for plane in painted])
+    np.testing.assert_array_equal(stage.result.data, wanted)
+    stage.result.undo()
+    np.testing.assert_array_equal(stage.result.data[:2], wanted[:2])
+    assert not stage.result.data[2].any()
+
+
+def test_lazy_labels_larger_than_the_memory_are_refused(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "napari_segrefiner.plugin.layers.available_bytes", lambda: 60 * 80
+    )
+    stage.controller.refine()
+    assert stage.message.startswith("A copy of 'cells' takes 0.0 GB but 0.0 GB")
+    assert not stage.runner.works
+    stage.choose(target="into this layer")
+    stage.run()
+    assert stage.message == "3 refined"
+
+
 def test_all_planes_along_the_slider_keep_their_ids() -> None:
     stage = stack_stage()
     before = stage.labels.data.copy()
@@ -720,22 +844,33 @@ def test_a_model_that_cannot_be_loaded_is_told(stage: Stage) -> None:
     assert (stage.message, stage.tone) == ("There is no model 'x'.", "notice")
 
 
-@pytest.mark.parametrize("is_first", [True, False])
-def test_warming_that_ends_last_leaves_the_runs_sentence(
-    stage: Stage, is_first: bool
-) -> None:
-    first, second = stage.controller.warm, stage.controller.refine
-    if not is_first:
-        first, second = second, first
-    first()
-    second()
-    warming, run = stage.runner.works[:: 1 if is_first else -1]
+def test_warming_that_ends_last_leaves_the_runs_sentence(stage: Stage) -> None:
+    stage.controller.warm()
+    stage.controller.refine()
+    warming, run = stage.runner.works
     run.finish()
     warming.finish()
     assert stage.message == "3 refined"
     stage.controller.warm()
     stage.work.finish()
     assert stage.message == messages.READY
+
+
+def test_a_model_chosen_during_a_run_is_loaded_after_it(stage: Stage) -> None:
+    """It could only wait, and would keep one of the few threads from others."""
+    stage.controller.refine()
+    run = stage.work
+    stage.choose(model="another")
+    stage.controller.warm()
+    stage.controller.warm()
+    assert stage.runner.works == [run]
+    run.finish()
+    assert len(stage.runner.works) == 2
+    stage.work.finish()
+    assert stage.engine.n_warmed == 1
+    assert stage.message == "3 refined"
+    stage.run()
+    assert len(stage.runner.works) == 3
 
 
 def test_warming_does_not_speak_over_a_run(stage: Stage) -> None:

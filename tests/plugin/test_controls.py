@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from napari_segrefiner.plugin.controls import (
     tooltip,
     write,
 )
+from napari_segrefiner.plugin.widgets import PathField
 from napari_segrefiner.train_options import TRAIN_PRESETS, TrainOptions
 
 SPECS = [s for s in specs(RefineOptions) if s.kind is not tuple]
@@ -152,3 +154,11 @@ def test_all_fields_but_those_with_a_place_of_their_own_are_offered() -> None:
 def _text(widget: Any) -> str:
     current = getattr(widget, "currentText", None)
     return str(current() if current is not None else widget.text())
+
+
+@pytest.mark.gui
+def test_a_folder_of_an_unknown_user_is_taken_as_it_is_typed(qtbot: Any) -> None:
+    field = PathField("folder", "Choose")
+    qtbot.addWidget(field)
+    field.line.setText("~nobody-of-that-name/run")
+    assert field.path == Path("~nobody-of-that-name/run")

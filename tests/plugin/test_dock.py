@@ -358,6 +358,21 @@ def test_long_names_leave_the_dock_as_wide_and_show_both_ends(make_dock: Any) ->
     assert looks[0] != looks[1]
 
 
+def test_channel_and_plane_boxes_follow_data_that_are_set_anew(make_dock: Any) -> None:
+    viewer, dock = make_dock()
+    add_squares(viewer)
+    image, labels = viewer.layers["picture"], viewer.layers["cells"]
+    image.data = np.zeros((7, *squares().shape), np.uint8)
+    assert not dock.form.channel_box.isHidden()
+    assert dock.form.channel_box.count() == 8
+    labels.data = np.stack([squares()] * 7)
+    assert dock.form.channel_box.isHidden()
+    assert not dock.form.planes_box.isHidden()
+    labels.data = squares()
+    assert dock.form.planes_box.isHidden()
+    assert not dock.form.channel_box.isHidden()
+
+
 def test_channel_and_plane_boxes_appear_when_needed(
     make_dock: Any, engine: FakeEngine, qtbot: Any
 ) -> None:

@@ -286,6 +286,18 @@ def test_without_its_image_a_layer_does_not_count(stage: Stage) -> None:
     assert counts(stage) == (0, 0)
 
 
+def test_masks_of_another_picture_in_the_same_layer_do_not_count(stage: Stage) -> None:
+    stage.run()
+    accept(stage, 5)
+    assert counts(stage) == (1, 2)
+    picture = stage.image.data
+    stage.image.data = 255 - picture
+    assert counts(stage) == (0, 0)
+    assert stage.controller.marks.collect() == []
+    stage.image.data = picture
+    assert counts(stage) == (1, 2)
+
+
 def test_an_object_refined_twice_counts_once_in_the_newer_layer(stage: Stage) -> None:
     stage.run()
     older = stage.result

@@ -84,6 +84,38 @@ def test_restore_away_from_objects_takes_the_selected_one(stage: Stage) -> None:
     assert stage.message == messages.NO_RESTORE
 
 
+def test_after_next_the_resting_cursor_means_the_selected_object(stage: Stage) -> None:
+    stage.run()
+    stage.point_at(35, 15)  # object 5
+    stage.controller.next_object()
+    assert stage.result.selected_label == 9
+    stage.controller.restore_object()
+    assert stage.message.startswith("Label 9 is coarse again")
+    stage.controller.refine_under_cursor()
+    stage.work.finish()
+    assert stage.engine.calls[-1][1].ids == (9,)
+    stage.point_at(35, 15.5)
+    stage.controller.restore_object()
+    assert stage.message.startswith("Label 5 is coarse again")
+
+
+def test_a_result_that_comes_while_the_source_is_shown_is_shown_alone(
+    stage: Stage,
+) -> None:
+    stage.run()
+    old = stage.result
+    stage.controller.refine()
+    stage.controller.show_source(True)
+    stage.work.finish()
+    stage.controller.show_source(False)
+    assert [x.visible for x in stage.viewer.layers if "cells" in x.name] == [
+        False,
+        False,
+        True,
+    ]
+    assert not old.visible
+
+
 def test_restored_objects_need_no_look(stage: Stage) -> None:
     stage.run()
     stage.point_at(25, 55)
