@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_segrefiner.errors import SegRefinerError
+from napari_segrefiner.errors import InputError, SegRefinerError
 
 if TYPE_CHECKING:
     import argparse
@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 BAND = 2
 #: Side of a close-up, as a multiple of the object's longer side.
 WIDER = 1.5
+#: The file that is written first, and its first line, which tells a demo's folder.
+SUMMARY = "summary.txt"
+FIRST_LINE = (
+    "Coins (scikit-image), outlined with seven hurried clicks each, then refined."
+)
+#: All that is written.
+FILES = (
+    SUMMARY,
+    "coarse.tif",
+    "refined.tif",
+    "truth.tif",
+    "image.png",
+    "refinement.png",
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.models.catalogue import load_model
     from napari_segrefiner.options import RefineOptions
 
+    check_folder(arguments.output)
     options = RefineOptions(steps=arguments.steps)
     refiner = Refiner(load_model(arguments.model), options)
     folder = make_folder(arguments.output)
@@ -87,8 +102,31 @@ def run(arguments: argparse.Namespace) -> int:
     demonstration = demonstrate(coins, refiner.steps(coins.image, coins.coarse))
     write_demonstration(folder, demonstration)
     print(mean_line(demonstration))
-    print(f"Look at {folder / 'refinement.png'}; all numbers are in summary.txt.")
+    print(f"Look at {folder / 'refinement.png'}; all numbers are in {SUMMARY}.")
     return 0
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder whose files would be replaced, unless a demo wrote them.
+
+    Raises
+    ------
+    InputError
+        With the first of those files.
+    """
+    taken = [name for name in FILES if (folder / name).exists()]
+    if not taken:
+        return
+    try:
+        is_own = (folder / SUMMARY).read_bytes().startswith(FIRST_LINE.encode())
+    except OSError:
+        is_own = False
+    if not is_own:
+        msg = (
+            f"{folder / taken[0]} is not from an earlier demo, and would be replaced; "
+            "name another folder by -o."
+        )
+        raise InputError(msg)
 
 
 def demonstrate(sample: Sample, events: Iterable[Event]) -> Demonstration:
@@ -167,7 +205,7 @@ def summary(demonstration: Demonstration) -> str:
     n_steps = len(demonstration.frames)
     head = "{:>4} {:>9} {:>9} {:>11} {:>9} {:>9} {:>9} {:>9}  {}".format
     lines = [
-        "Coins (scikit-image), outlined with seven hurried clicks each, then refined.",
+        FIRST_LINE,
         "Truth: watershed of the gradient, good to about a pixel; not drawn by hand.",
         f"Model: {model['name']} (sha256 {model['sha256'][:12]}), steps: {n_steps}.",
         "Change: share of the pixels of both masks that only one of them has.",
@@ -197,13 +235,14 @@ def write_demonstration(folder: Path, demonstration: Demonstration) -> None:
     from napari_segrefiner.io.labels import write_labels
 
     sample = demonstration.sample
+    # First: a demo that is interrupted knows its folder again.
+    write_text(folder / SUMMARY, summary(demonstration), overwrite=True)
     for name, labels in (
         ("coarse.tif", sample.coarse),
         ("refined.tif", demonstration.result.labels),
         ("truth.tif", sample.truth),
     ):
         write_labels(folder / name, labels, overwrite=True)
-    write_text(folder / "summary.txt", summary(demonstration), overwrite=True)
     for name, picture in (
         ("image.png", Image.fromarray(sample.image)),
         ("refinement.png", picture_of(demonstration)),

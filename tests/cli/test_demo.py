@@ -117,6 +117,38 @@ def test_folder_holds_labels_summary_and_picture_and_replaces_them(
         assert colour in colours
 
 
+def _run(folder: Path, *words: str) -> int:
+    parser = argparse.ArgumentParser()
+    demo.add_arguments(parser)
+    return demo.run(parser.parse_args(["-o", str(folder), *words]))
+
+
+@pytest.mark.parametrize("name", demo.FILES)
+def test_files_that_no_demo_wrote_are_not_replaced(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match=f"{name} is not from an earlier demo"):
+        _run(tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_demo_that_was_interrupted_knows_its_folder_again(
+    squares: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*given: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    done = demo.demonstrate(squares, oracle_run(squares))
+    (tmp_path / "notes.txt").write_text("mine")
+    with monkeypatch.context() as patched:
+        patched.setattr("napari_segrefiner.io.labels.write_labels", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            demo.write_demonstration(tmp_path, done)
+    demo.check_folder(tmp_path)
+    demo.write_demonstration(tmp_path, done)
+    demo.check_folder(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*demo.FILES, "notes.txt"}
+
+
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "demo").write_text("mine")
     with pytest.raises(InputError, match="choose another"):
@@ -125,12 +157,9 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_model_leaves_no_folder_behind(tmp_path: Path) -> None:
-    parser = argparse.ArgumentParser()
-    demo.add_arguments(parser)
     folder = tmp_path / "demo"
-    arguments = parser.parse_args(["-o", str(folder), "--model", "no such model"])
     with pytest.raises(ModelError, match="no such model"):
-        demo.run(arguments)
+        _run(folder, "--model", "no such model")
     assert not folder.exists()
 
 
