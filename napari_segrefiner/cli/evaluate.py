@@ -116,9 +116,18 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.io.atomic import check_destinations, write_text
 
     more = _more_layers(arguments)
-    check_destinations(arguments.json, arguments.html, overwrite=arguments.overwrite)
+    outputs = (arguments.json, arguments.html)
+    check_destinations(*outputs, overwrite=arguments.overwrite)
     found = find_files(
         arguments.truth, arguments.coarse, arguments.refined, arguments.images
+    )
+    read = [
+        path
+        for one in found.files
+        for path in (one.truth, *one.layers.values(), one.image)
+    ]
+    check_destinations(
+        *outputs, overwrite=arguments.overwrite, inputs=[arguments.tuned, *read]
     )
     images, left_out, sources = _score_all(found.files, arguments.pair, more)
     left_out = [*found.left_out, *left_out]

@@ -61,11 +61,11 @@ def read_plan(arguments: argparse.Namespace) -> CoarsePlan:
     """The plan that the arguments say."""
     from napari_segrefiner.evaluation.coarse_sets import ALL_KINDS, CoarsePlan
 
-    kinds = ALL_KINDS if arguments.kinds == "all" else names(arguments.kinds)
+    kinds = names(arguments.kinds)
     return CoarsePlan(
         data=str(arguments.data.resolve()),
         split=arguments.split,
-        kinds=kinds,
+        kinds=ALL_KINDS if "all" in kinds else kinds,
         seed=arguments.seed,
         limit=arguments.limit,
         exclude=names(arguments.exclude),
@@ -73,8 +73,9 @@ def read_plan(arguments: argparse.Namespace) -> CoarsePlan:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """The names in a list with commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """The names in a list with commas, each once."""
+    parts = (part.strip() for part in text.split(","))
+    return tuple(dict.fromkeys(part for part in parts if part))
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_segrefiner.errors import InputError, naming
+from napari_segrefiner.errors import InputError, OptionError, naming
 from napari_segrefiner.options import RefineOptions
 
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.io.stacks import planes
 
     options = read_flags(arguments, RefineOptions)
+    if hasattr(arguments, "ids") and not options.ids:
+        message = "--ids names no label; give some, as in 3,7, or leave it out for all."
+        raise OptionError(message)
     image, labels = read_image(arguments.image), read_labels(arguments.labels)
     pinned = _read_pinned(arguments.pinned, labels)
     _check_outputs(arguments, labels)
@@ -175,24 +178,21 @@ def _read_pinned(
 
 def _check_outputs(arguments: argparse.Namespace, labels: npt.NDArray[Any]) -> None:
     """Refuse outputs that cannot be written before any work is done."""
-    from napari_segrefiner.io.atomic import check_destination
+    from napari_segrefiner.io.atomic import check_destinations
     from napari_segrefiner.io.labels import check_writable
 
     check_writable(arguments.output, labels, overwrite=arguments.overwrite)
-    outputs = [arguments.output]
-    if arguments.report:
-        check_destination(arguments.report, overwrite=arguments.overwrite)
-        outputs.append(arguments.report)
-    inputs = [arguments.image, arguments.labels]
-    inputs += [arguments.pinned] if arguments.pinned else []
-    used = [path.resolve() for path in inputs + outputs]
-    for output in outputs:
-        if used.count(output.resolve()) > 1:
-            message = (
-                f"{output} is named twice; give the refined labels and the report "
-                "names of their own, so that no input is lost."
-            )
-            raise InputError(message)
+    check_destinations(
+        arguments.output,
+        arguments.report,
+        overwrite=arguments.overwrite,
+        inputs=[
+            arguments.image,
+            arguments.labels,
+            arguments.pinned,
+            Path(arguments.model),
+        ],
+    )
 
 
 def _check_ids(ids: tuple[int, ...], labels: npt.NDArray[Any]) -> None:

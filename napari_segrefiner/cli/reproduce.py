@@ -276,10 +276,22 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
 
     if arguments.action == "coco":
         check_destinations(
-            arguments.json, arguments.output, overwrite=arguments.overwrite
+            arguments.json,
+            arguments.output,
+            overwrite=arguments.overwrite,
+            inputs=[
+                arguments.data,
+                arguments.coarse,
+                arguments.refined,
+                Path(arguments.model),
+            ],
         )
         return
-    check_destinations(arguments.json, overwrite=arguments.overwrite)
+    check_destinations(
+        arguments.json,
+        overwrite=arguments.overwrite,
+        inputs=[Path(arguments.model)],
+    )
     if not arguments.output:
         return
     is_filled = arguments.output.is_dir() and any(arguments.output.iterdir())

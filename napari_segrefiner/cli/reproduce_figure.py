@@ -36,14 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw and write; returns the exit code."""
     from napari_segrefiner.evaluation.figure import draw_figure
-    from napari_segrefiner.io.atomic import check_destination, write_whole
+    from napari_segrefiner.io.atomic import check_destinations, write_whole
     from napari_segrefiner.io.images import read_image
     from napari_segrefiner.io.labels import read_labels
 
-    check_destination(arguments.output, overwrite=arguments.overwrite)
     layers = {"coarse": read_labels(arguments.coarse)}
-    inputs = [arguments.image, arguments.coarse]
-    inputs += [arguments.truth] if arguments.truth else []
+    inputs = [arguments.image, arguments.coarse, arguments.truth]
     for word in arguments.result:
         name, sign, file = word.partition("=")
         path = Path(file if sign else word)
@@ -53,9 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise InputError(msg)
         layers[name] = read_labels(path)
         inputs.append(path)
-    if arguments.output.resolve() in [path.resolve() for path in inputs]:
-        msg = f"{arguments.output} is one of the inputs; name another file."
-        raise InputError(msg)
+    check_destinations(arguments.output, overwrite=arguments.overwrite, inputs=inputs)
     truth = read_labels(arguments.truth) if arguments.truth else None
     sheet = draw_figure(read_image(arguments.image), layers, truth)
     with write_whole(arguments.output, overwrite=arguments.overwrite) as path:

@@ -61,12 +61,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the masks, the table and the picture; returns the exit code."""
-    from napari_segrefiner.io.atomic import check_destination, write_whole
+    from napari_segrefiner.io.atomic import check_destinations, write_whole
     from napari_segrefiner.training.ingredient_sheet import describe, draw_ingredients
     from napari_segrefiner.training.ingredients import draw_views, measure
 
     _check(arguments)
-    output = check_destination(arguments.output, overwrite=arguments.overwrite)
+    output = arguments.output
+    check_destinations(
+        output,
+        overwrite=arguments.overwrite,
+        inputs=[arguments.data, arguments.image],
+    )
     pictures = _pictures(arguments)
     views = draw_views(
         pictures, min(arguments.masks, 200), arguments.window, arguments.seed
@@ -111,6 +116,7 @@ def _pictures(arguments: argparse.Namespace) -> list[Picture]:
     InputError
         If there are none.
     """
+    from napari_segrefiner.io.atomic import check_destinations
     from napari_segrefiner.io.datasets import find_sets
     from napari_segrefiner.io.pairs import read_sets
     from napari_segrefiner.training.pictures import MIN_AREA, picture_of
@@ -120,7 +126,13 @@ def _pictures(arguments: argparse.Namespace) -> list[Picture]:
         if arguments.image is not None:
             message = "--image goes with a label image; a data folder has its own."
             raise OptionError(message)
-        pairs = [pair for _, one in read_sets(find_sets(data, "train")) for pair in one]
+        sets = find_sets(data, "train")
+        items = [item for one in sets for item in one.items]
+        read = [
+            path for item in items for path in (item.image, item.labels, *item.coarse)
+        ]
+        check_destinations(arguments.output, overwrite=arguments.overwrite, inputs=read)
+        pairs = [pair for _, one in read_sets(sets) for pair in one]
     else:
         pairs = _pairs_of_labels(data, arguments.image)
     pictures = [picture for pair in pairs if (picture := picture_of(pair)) is not None]

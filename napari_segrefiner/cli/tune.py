@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         tune,
         write_tuned,
     )
-    from napari_segrefiner.io.atomic import check_destination
+    from napari_segrefiner.io.atomic import check_destinations
     from napari_segrefiner.models.catalogue import load_model
     from napari_segrefiner.options import RefineOptions
 
@@ -69,7 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
         msg = "--baselines is empty; name what to tune, or leave it out for all."
         raise OptionError(msg)
     plan = read_plan(arguments)
-    check_destination(arguments.output, overwrite=arguments.overwrite)
+    check_destinations(
+        arguments.output,
+        overwrite=arguments.overwrite,
+        inputs=[arguments.data, Path(arguments.model)],
+    )
     model = load_model(arguments.model)
     choices = []
     with tempfile.TemporaryDirectory() as folder:

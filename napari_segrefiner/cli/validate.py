@@ -153,10 +153,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.resume and not arguments.json:
         msg = "--resume needs --json F, the file to go on from."
         raise OptionError(msg)
+    is_resumed = arguments.resume and arguments.json.exists()
     check_destinations(
         arguments.json,
         arguments.markdown,
-        overwrite=arguments.overwrite or arguments.resume,
+        overwrite=arguments.overwrite or is_resumed,
+        inputs=[arguments.data, arguments.tuned, Path(arguments.model)],
     )
     if arguments.output:
         is_made(arguments.output, plan)
@@ -251,7 +253,8 @@ def read_ways(text: str) -> tuple[str, ...]:
     """Ways from a list with commas, or all."""
     from napari_segrefiner.evaluation.validation import WAYS
 
-    return tuple(WAYS) if text == "all" else names(text)
+    ways = names(text)
+    return tuple(WAYS) if "all" in ways else ways
 
 
 def read_steps(text: str) -> tuple[int, ...]:
@@ -278,7 +281,7 @@ def read_options(assignments: Sequence[str], *, flips: bool) -> RefineOptions:
     Raises
     ------
     OptionError
-        If a name is unknown or a value out of bounds.
+        If a name is unknown or a value out of bounds, or the number of steps is given.
     """
     from napari_segrefiner.cli.flags import read_value
 
@@ -292,6 +295,9 @@ def read_options(assignments: Sequence[str], *, flips: bool) -> RefineOptions:
                 f"--set-option {text} is not understood; NAME=VALUE is expected, the "
                 f"name one of {', '.join(known)}."
             )
+            raise OptionError(msg)
+        if name == "steps":
+            msg = f"--set-option {text} changes nothing; name the steps by --steps."
             raise OptionError(msg)
         spec = known[name]
         if spec.kind is bool:

@@ -66,7 +66,7 @@ class Tuned:
 
 
 def find_baselines(words: Sequence[str]) -> tuple[Baseline, ...]:
-    """Baselines by name, "all" for those that can be run.
+    """Baselines by name, "all" among them for those that can be run.
 
     Raises
     ------
@@ -76,8 +76,9 @@ def find_baselines(words: Sequence[str]) -> tuple[Baseline, ...]:
     from napari_segrefiner.evaluation import cascade_psp
     from napari_segrefiner.evaluation.baselines import available
 
-    if tuple(words) == ("all",):
-        words = [name for name in available() if name != "nothing"]
+    if "all" in words:
+        every = [name for name in available() if name != "nothing"]
+        words = [*every, *(word for word in words if word not in (*every, "all"))]
     unknown = [word for word in words if word not in BASELINES]
     if unknown:
         msg = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from napari_segrefiner.errors import InputError, SegRefinerError
@@ -19,8 +19,8 @@ def check_destination(path: Path | str, *, overwrite: bool = False) -> Path:
     Raises
     ------
     InputError
-        If its folder does not exist or is closed, it is a folder itself, or it exists
-        and `overwrite` is false.
+        If its folder does not exist or is closed, it is a folder, a device or a pipe
+        itself, or it exists and `overwrite` is false.
     """
     path = Path(path)
     try:
@@ -30,13 +30,16 @@ def check_destination(path: Path | str, *, overwrite: bool = False) -> Path:
         raise InputError(msg) from error
 
 
-def check_destinations(*paths: Path | None, overwrite: bool = False) -> None:
+def check_destinations(
+    *paths: Path | None, overwrite: bool = False, inputs: Iterable[Path | None] = ()
+) -> None:
     """Check the files that one command is to write; None is passed over.
 
     Raises
     ------
     InputError
-        As :func:`check_destination`; also if two of them are the same file.
+        As :func:`check_destination`; also if two of them are the same file, or one is
+        the same as one of the `inputs`.
     """
     named = [path for path in paths if path is not None]
     for path in named:
@@ -46,6 +49,19 @@ def check_destinations(*paths: Path | None, overwrite: bool = False) -> None:
         if resolved.count(path.resolve()) > 1:
             msg = f"{path} is named twice; give every output a name of its own."
             raise InputError(msg)
+    used = [path for path in inputs if path is not None]
+    for path in named:
+        if any(is_same_file(path, other) for other in used):
+            msg = f"{path} is one of the inputs; name another file."
+            raise InputError(msg)
+
+
+def is_same_file(path: Path, other: Path) -> bool:
+    """Whether both are there and one file."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
 
 
 def make_folder(folder: Path) -> Path:
@@ -74,6 +90,9 @@ def _checked(path: Path, *, overwrite: bool) -> Path:
         raise InputError(msg)
     if not os.access(folder, os.W_OK):
         msg = f"The folder {folder} is write-protected; write somewhere else."
+        raise InputError(msg)
+    if path.exists() and not path.is_file():
+        msg = f"{path} is a device or a pipe; name a file."
         raise InputError(msg)
     if path.exists() and not overwrite:
         msg = f"{path} exists already; choose another name, or overwrite it."
@@ -151,6 +170,9 @@ def write_whole(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: Path | str, text: str, *, overwrite: bool = False) -> None:
-    """Write a text file in UTF-8, whole or not at all; see :func:`write_whole`."""
+    """Write a text file in UTF-8, whole or not at all; see :func:`write_whole`.
+
+    What UTF-8 does not know, as in names of files from elsewhere, becomes escapes.
+    """
     with write_whole(path, overwrite=overwrite) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")

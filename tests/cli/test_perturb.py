@@ -13,6 +13,7 @@ import pytest
 from napari_segrefiner.cli.main import main
 from napari_segrefiner.core import refiner
 from napari_segrefiner.evaluation.coarse_sets import coarse_sets
+from napari_segrefiner.evaluation.tuning import find_baselines
 from napari_segrefiner.io.labels import read_labels, write_labels
 from napari_segrefiner.models.card import ModelCard
 from napari_segrefiner.models.checkpoint import save_model
@@ -52,6 +53,14 @@ def test_perturb_writes_labels_that_evaluate_takes(data, tmp_path, capsys):
     assert not np.array_equal(truth, coarse)
     assert "wobble" in capsys.readouterr().out
     assert not (out / "wobble/things").exists()
+
+
+def test_a_kind_that_is_named_twice_is_made_once(data, tmp_path, capsys):
+    command = ["perturb", str(data), "-o", str(tmp_path / "out")]
+    assert main([*command, "--kinds", "eroded,eroded"]) == 0
+    assert capsys.readouterr().out.count("eroded ") == 2  # of two sets
+    record = json.loads((tmp_path / "out/record.json").read_text())
+    assert record["kinds"] == ["eroded"]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +167,22 @@ def test_validate_goes_on_from_its_file_and_writes_tables(
     assert "The data have changed since" in capsys.readouterr().err
 
 
+def test_tables_are_replaced_only_where_there_is_a_file_to_go_on_from(
+    data, tmp_path, capsys
+):
+    scores, notes = tmp_path / "scores.json", tmp_path / "notes.md"
+    notes.write_text("mine")
+    command = ["validate", str(data), "--json", str(scores), "--resume"]
+    assert main([*command, "--markdown", str(notes)]) == 2
+    assert "notes.md exists already" in capsys.readouterr().err
+    assert notes.read_text() == "mine"
+    tuned = ["--tuned", str(notes), "--markdown", str(notes), "--overwrite"]
+    notes.write_text('{"choices": []}')
+    assert main([*command[:2], *tuned]) == 2
+    assert "notes.md" in capsys.readouterr().err
+    assert notes.read_text() == '{"choices": []}'
+
+
 def test_masks_and_annotations_give_coarse_masks_too(tmp_path, capsys):
     folder = tmp_path / "d"
     mask = disk((60, 80), 30, 40, 18)
@@ -210,6 +235,7 @@ def test_a_picture_of_another_size_is_told_and_left_out(data, tmp_path, caplog):
         (["--set-option", "doubt"], "NAME=VALUE"),
         (["--set-option", "speed=1"], "not understood"),
         (["--set-option", "doubt=7"], "doubt is 7"),
+        (["--set-option", "steps=3"], "name the steps by --steps"),
         (["--set-option", "flips=maybe"], "true or false"),
         (["--threads", "-4"], "--threads is -4"),
         (["--model", "nowhere.safetensors"], "no model"),
@@ -235,6 +261,13 @@ def test_tuning_nothing_is_refused(data, tmp_path, capsys):
     assert main(["tune", str(data), "-o", str(out), "--baselines", ""]) == 2
     assert "--baselines is empty" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_all_baselines_can_be_named_among_others():
+    every = [one.name for one in find_baselines(["all"])]
+    found = [one.name for one in find_baselines(["nothing", "all", "smooth"])]
+    assert found == [*every, "nothing"]
+    assert "smooth" in every
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(

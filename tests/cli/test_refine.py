@@ -155,7 +155,14 @@ def test_an_existing_output_is_kept_unless_overwritten(files, model, capsys):
 
 def test_the_input_is_never_the_output(files, model, capsys):
     assert refine(files, model, "--overwrite", out="labels.tif") == 2
-    assert "named twice" in capsys.readouterr().err
+    assert "is one of the inputs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ids", ["", ",", " "])
+def test_ids_that_name_no_label_are_not_all_labels(files, model, capsys, ids):
+    assert refine(files, model, "--ids", ids) == 2
+    assert "--ids names no label; give some" in capsys.readouterr().err
+    assert not (files / "out.tif").exists()
 
 
 def make_bad_files(folder):

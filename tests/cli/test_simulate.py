@@ -75,3 +75,20 @@ def test_labels_without_a_usable_object_are_named(
     out = str(tmp_path / "sheet.png")
     assert main(["simulate", str(tmp_path / "dot.png"), "-o", out]) == 2
     assert "has 16 pixels or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_what_is_read_is_not_replaced(
+    labels: Path, capsys: pytest.CaptureFixture[str], is_set: bool
+) -> None:
+    data = path = labels
+    if is_set:
+        for part in ("images", "labels"):
+            (labels.parent / part).mkdir()
+            path = labels.parent / part / "a.png"
+            path.write_bytes(labels.read_bytes())
+        data = labels.parent
+    before = path.read_bytes()
+    assert main(["simulate", str(data), "-o", str(path), "--overwrite"]) == 2
+    assert "is one of the inputs" in capsys.readouterr().err
+    assert path.read_bytes() == before

@@ -1,10 +1,13 @@
 """Files that the package writes for itself: whole or not at all, like any new file."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from napari_segrefiner.io.atomic import whole_file
+from napari_segrefiner.errors import InputError
+from napari_segrefiner.io.atomic import check_destinations, whole_file, write_text
 
 
 @pytest.mark.parametrize("is_only_writer", [False, True])
@@ -61,3 +64,27 @@ def test_several_writers_do_not_meet(tmp_path: Path) -> None:
         other.write_text("other")
     assert path.read_text() == "one"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="is a device or a pipe; name a file"):
+        write_text(tmp_path / "pipe", "text", overwrite=True)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_name_that_is_no_text_does_not_lose_the_file(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "é caf\udce9")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "é caf\\udce9"
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_no_input_is_replaced_whatever_it_is_called(tmp_path: Path, link: Any) -> None:
+    path, other = tmp_path / "a.txt", tmp_path / "b.txt"
+    path.write_text("mine")
+    link(path, other)
+    for name in (path, other):
+        with pytest.raises(InputError, match="is one of the inputs; name another"):
+            check_destinations(name, overwrite=True, inputs=[None, path])
+    check_destinations(tmp_path / "c.txt", inputs=[path, tmp_path / "c.txt"])
