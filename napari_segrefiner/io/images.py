@@ -17,7 +17,8 @@ def read_image(path: Path | str) -> npt.NDArray[Any]:
     -------
     (..., Y, X[, C]) array
         Bool, integer or real, with the values of the file; colours of a palette are
-        looked up. Rows and columns are as stored: no turning by camera notes.
+        looked up, and the alpha of grey pixels is left out. Rows and columns are as
+        stored: no turning by camera notes.
 
     Raises
     ------
@@ -28,4 +29,6 @@ def read_image(path: Path | str) -> npt.NDArray[Any]:
     if raster.palette is not None:
         colours: npt.NDArray[Any] = raster.palette[raster.array]
         return colours
+    if raster.is_colour and raster.array.shape[-1] == 2:
+        return raster.array[..., 0]
     return raster.array

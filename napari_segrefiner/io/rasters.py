@@ -196,7 +196,7 @@ def _read_pil(path: Path, format: Format) -> Raster:
         with open_pil(path, format) as image:
             needed = image.width * image.height * 4
             _check_claim(path, needed, bounded=format == "PNG")
-            return _from_pil(image, format)
+            raster = _from_pil(image, format)
     except Image.DecompressionBombError as error:
         msg = f"{path} has too many pixels for a {format}; save it as TIFF or NPY."
         raise InputError(msg) from error
@@ -204,6 +204,18 @@ def _read_pil(path: Path, format: Format) -> Raster:
         raise
     except _DAMAGE as error:
         raise _damaged(path, error) from error
+    if format == "PNG" and raster.is_colour and _png_depth(path) == 16:
+        logger.warning(
+            "%s holds colours of 16 bits, of which 8 are read; a TIFF keeps them all.",
+            path,
+        )
+    return raster
+
+
+def _png_depth(path: Path) -> int:
+    """Bits per value, the byte behind the format's name, width and height."""
+    with path.open("rb") as file:
+        return file.read(25)[24]
 
 
 def _from_pil(image: Image.Image, format: Format) -> Raster:
@@ -263,8 +275,6 @@ def _read_tiff(path: Path) -> Raster:
     except InputError:
         raise
     except _DAMAGE as error:
-        if "imagecodecs" in str(error):
-            return _read_tiff_without_codecs(path)
         raise _damaged(path, error) from error
     if complaints:  # a page that points beyond the file's end is left out silently
         raise _damaged(path, complaints[0])
@@ -309,7 +319,14 @@ def _decode_tiff(path: Path) -> Raster:
             tifffile.PHOTOMETRIC.RGB,
             tifffile.PHOTOMETRIC.YCBCR,
         )
-        array = series.asarray()
+        try:
+            array = series.asarray()
+        except _DAMAGE as error:
+            if "imagecodecs" not in str(error):
+                raise
+            array = _read_without_codecs(path, series)
+        if dtype.kind == "b" and page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+            array = ~array  # true is white, as pillow has it
         palette, colours = None, page.colormap
         if colours is not None and dtype.itemsize <= 2:
             # All numbers that the pixels can have, as few as the file may name.
@@ -335,7 +352,9 @@ def _parts_elsewhere(path: Path) -> list[str]:
     return [name for name in names if PureWindowsPath(name).name != name]
 
 
-def _read_tiff_without_codecs(path: Path) -> Raster:
+def _read_without_codecs(
+    path: Path, series: tifffile.TiffPageSeries
+) -> npt.NDArray[Any]:
     """Read what needs tifffile's optional codecs (LZW, JPEG) with pillow's own.
 
     Pillow decodes what most microscopes and programs write; for the rest the sentence
@@ -345,19 +364,40 @@ def _read_tiff_without_codecs(path: Path) -> Raster:
         f"{path} is compressed in a way that needs the package imagecodecs; install it "
         "(pip install imagecodecs), or save the file without compression."
     )
+    shape, dtype, page = series.shape, np.dtype(series.dtype), series.keyframe
+    is_inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+    is_planar = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+    pages = [one for one in series.pages if one is not None]
+    is_elsewhere = any(one.parent is not page.parent for one in pages)
+    if is_elsewhere or len(pages) < len(series.pages):
+        raise InputError(msg)
     try:
         with open_pil(path, "TIFF") as image:
-            n_frames = getattr(image, "n_frames", 1)
-            check_memory(path, image.width * image.height * 4 * n_frames)
-            frames = []
-            for k in range(n_frames):
-                image.seek(k)
-                frames.append(_from_pil(image, "TIFF"))
+            check_memory(path, image.width * image.height * 4 * len(pages))
+            frames = [_frame(image, one.index, is_planar=is_planar) for one in pages]
     except InputError:
         raise
     except (Image.DecompressionBombError, *_DAMAGE) as error:
         raise InputError(msg) from error
-    if any(f.array.shape != frames[0].array.shape for f in frames):
+    first = frames[0]
+    is_whole = all(frame.shape == first.shape for frame in frames) and (
+        shape[len(shape) - first.ndim :] == first.shape
+        and math.prod(shape) == len(frames) * first.size
+    )
+    if (
+        not is_whole
+        or first.dtype.itemsize < dtype.itemsize
+        or (first.dtype.kind == "f") != (dtype.kind == "f")
+    ):
         raise InputError(msg)
-    array = frames[0].array if n_frames == 1 else np.stack([f.array for f in frames])
-    return Raster(array, "TIFF", frames[0].is_colour, frames[0].palette)
+    array = np.stack(frames).reshape(shape)
+    if is_inverted and array.dtype.name in ("bool", "uint8"):
+        array = ~array  # back to what is stored: pillow turns these
+    return array.astype(dtype.newbyteorder("="))
+
+
+def _frame(image: Image.Image, number: int, *, is_planar: bool) -> npt.NDArray[Any]:
+    """One page of an opened file, its colours last unless they are stored in planes."""
+    image.seek(number)
+    array = np.array(image.convert("RGB") if image.mode == "YCbCr" else image)
+    return np.moveaxis(array, -1, 0) if is_planar and array.ndim == 3 else array

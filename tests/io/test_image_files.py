@@ -79,7 +79,75 @@ def test_tiff_with_lzw_that_is_too_large_is_told_so(tmp_path, monkeypatch):
     Image.fromarray(GREY8).save(tmp_path / "a.tif", compression="tiff_lzw")
     monkeypatch.setattr(memory, "available_bytes", lambda: 2 * GREY8.nbytes)
     with pytest.raises(InputError, match="memory are free"):
-        rasters._read_tiff_without_codecs(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
+
+
+def lzw(path, array, **tags):
+    """Write pages as TIFF: each 128 bytes a code of 9 bits, after one that clears."""
+    tifffile.imwrite(path, array, metadata=None, **tags)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        for page in file.pages:
+            (start,), (size,) = page.dataoffsets, page.databytecounts
+            file.filehandle.seek(start)
+            data, codes = file.filehandle.read(size), []
+            for k in range(0, size, 128):
+                codes += [256, *data[k : k + 128]]
+            bits = "".join(f"{code:09b}" for code in [*codes, 257])
+            bits += "0" * (-len(bits) % 8)
+            coded = int(bits, 2).to_bytes(len(bits) // 8, "big")
+            end = file.filehandle.seek(0, 2)
+            file.filehandle.write(coded)
+            page.tags["StripOffsets"].overwrite(end)
+            page.tags["StripByteCounts"].overwrite(len(coded))
+            page.tags["Compression"].overwrite(5)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u2", "i2", "u4", "i4", "f4"])
+def test_lzw_keeps_the_type_and_the_largest_numbers(tmp_path, dtype):
+    values = (GREY16.astype(np.int64) * 70_000).astype(dtype)
+    lzw(tmp_path / "a.tif", values, photometric="minisblack")
+    read = read_image(tmp_path / "a.tif")
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, values)
+
+
+def test_lzw_keeps_axes_and_the_order_of_colours(tmp_path):
+    planes = STACK.reshape(2, 2, 21, 30)
+    text = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image '
+        'ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" '
+        'SizeX="30" SizeY="21" SizeZ="2" SizeC="2" SizeT="1"><TiffData/></Pixels>'
+        "</Image></OME>"
+    )
+    lzw(tmp_path / "a.ome.tif", planes, photometric="minisblack", description=text)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.ome.tif"), planes)
+    lzw(tmp_path / "b.tif", RGB, photometric="rgb")
+    np.testing.assert_array_equal(read_image(tmp_path / "b.tif"), RGB)
+
+
+@pytest.mark.parametrize("array", [RGB.astype(np.uint16), GREY16.astype(float)])
+def test_lzw_that_would_lose_bits_names_the_package(tmp_path, array):
+    colour = "rgb" if array.ndim == 3 else "minisblack"
+    lzw(tmp_path / "a.tif", array, photometric=colour)
+    with pytest.raises(InputError, match="needs the package imagecodecs"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("write", [tifffile.imwrite, lzw])
+def test_white_as_zero_is_read_as_stored(tmp_path, write):
+    for array in (GREY8, GREY16):
+        write(tmp_path / "a.tif", array, photometric="miniswhite")
+        np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), array)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "group4", "tiff_deflate"])
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_masks_of_one_bit_are_white_inside(tmp_path, compression, photometric):
+    Image.fromarray(GREY8 > 99).save(
+        tmp_path / "a.tif", compression=compression, tiffinfo={262: photometric}
+    )
+    with Image.open(tmp_path / "a.tif") as image:
+        np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), image)
 
 
 def test_jpeg_is_read_as_colours(tmp_path):
@@ -229,21 +297,41 @@ def npy_claiming(shape):
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
 
 
-def png_claiming(width, height):
-    """A tiny, well-formed PNG that says it has `width` x `height` pixels."""
+def png(width, height, data, *, depth=8, colour=0):
+    """The bytes of a PNG file whose rows, each after a zero, are `data`."""
 
     def chunk(kind, data):
         crc = zlib.crc32(kind + data)
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    data = zlib.compress(b"\0" * 1000)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    data = zlib.compress(data)
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
         + chunk(b"IDAT", data)
         + chunk(b"IEND", b"")
     )
+
+
+def png_claiming(width, height):
+    """A tiny, well-formed PNG that says it has `width` x `height` pixels."""
+    return png(width, height, b"\0" * 1000)
+
+
+@pytest.mark.parametrize(("n", "colour"), [(1, 0), (2, 4), (3, 2), (4, 6)])
+def test_bits_that_are_cut_off_are_told(tmp_path, caplog, n, colour):
+    row = b"\0" + b"\x12\x34" * n * 7
+    (tmp_path / "a.png").write_bytes(png(7, 1, row, depth=16, colour=colour))
+    image = read_image(tmp_path / "a.png")
+    assert np.unique(image).tolist() == [0x1234 if n == 1 else 0x12]
+    assert ("a.png holds colours of 16 bits" in caplog.text) == (n > 1)
+
+
+def test_grey_with_alpha_is_read_as_grey(tmp_path):
+    alpha = np.stack([GREY8, RGB[..., 0]], -1)
+    Image.fromarray(alpha).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), GREY8)
 
 
 @pytest.mark.parametrize(
