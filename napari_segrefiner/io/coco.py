@@ -6,11 +6,11 @@ annotation stands; the annotations of an image are parsed when they are needed.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
@@ -26,6 +26,9 @@ Mask = npt.NDArray[np.bool_]
 
 #: Folders beside an annotation file, or above it, that images are looked for in.
 IMAGE_FOLDERS = ("", "images", "train2017", "val2017", "JPEGImages")
+#: What such a file begins with, as a rule; with anything else it has two of the marks.
+FIRST_KEYS = (b"info", b"images", b"annotations", b"categories", b"licenses", b"type")
+MARKS = (b'"images"', b'"annotations"', b'"categories"', b'"image_id"')
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 #: What is raised where something else stands than was expected.
@@ -46,7 +49,7 @@ class CocoObject:
     Attributes
     ----------
     area : float
-        As stated, else of its box; px.
+        As stated, else (also if that is 0) of its box; px.
     box : (float, float, float, float)
         x, y, width, height; px.
     is_crowd, is_ignored : bool
@@ -65,9 +68,9 @@ class CocoObject:
     height: int
     width: int
 
-    @cached_property
+    @property
     def mask(self) -> Mask:
-        """Its pixels, (height, width) bool.
+        """Its pixels, (height, width) bool; not kept, as there can be very many.
 
         Raises
         ------
@@ -79,12 +82,17 @@ class CocoObject:
 
 @dataclass(frozen=True)
 class CocoImage:
-    """The objects of one image: where they stand in the annotation file."""
+    """The objects of one image: its name, and where they stand in the file."""
 
     file: Path
+    name: str
     height: int
     width: int
     spans: tuple[tuple[int, int], ...]
+
+    def __str__(self) -> str:
+        """What errors call it."""
+        return f"{self.name} in {self.file}"
 
     def objects(self) -> list[CocoObject]:
         """Read the objects, in the file's order; those without an outline are left out.
@@ -95,7 +103,7 @@ class CocoImage:
             If the file has changed since it was indexed, an annotation is none, or the
             stated size is more than the free memory.
         """
-        check_memory(self.file, 4 * self.height * self.width)
+        check_memory(str(self), 4 * self.height * self.width)
         try:
             with self.file.open("rb") as file:
                 entries = [_entry(file, *span) for span in self.spans]
@@ -109,7 +117,7 @@ class CocoImage:
             return [self._object(one) for one in entries if one.get("segmentation")]
         except _MISREAD as error:
             message = (
-                f"{self.file} has an annotation that cannot be understood ({error}); "
+                f"{self} has an annotation that cannot be understood ({error}); "
                 "COCO's are expected."
             )
             raise InputError(message) from error
@@ -126,12 +134,13 @@ class CocoImage:
         """
         objects = self.objects()
         labels = np.zeros((self.height, self.width), np.int32)
-        with naming(self.file):
-            masks = [one.mask for one in objects if not one.is_crowd]
-        areas = [int(np.count_nonzero(mask)) for mask in masks]
-        for i in sorted(range(len(masks)), key=lambda i: -areas[i]):
-            labels[masks[i]] = i + 1
-        seen = np.bincount(labels.ravel(), minlength=len(masks) + 1)
+        shown = [one for one in objects if not one.is_crowd]
+        with naming(self):
+            # Decoded twice: all masks at once can be larger than the memory.
+            areas = [int(np.count_nonzero(one.mask)) for one in shown]
+            for i in sorted(range(len(shown)), key=lambda i: -areas[i]):
+                labels[shown[i].mask] = i + 1
+        seen = np.bincount(labels.ravel(), minlength=len(shown) + 1)
         hidden = [i + 1 for i, area in enumerate(areas) if 2 * seen[i + 1] < area]
         labels[np.isin(labels, hidden)] = 0
         return labels
@@ -139,7 +148,7 @@ class CocoImage:
     def _object(self, entry: dict[str, Any]) -> CocoObject:
         x, y, w, h = entry.get("bbox") or (0.0, 0.0, self.width, self.height)
         return CocoObject(
-            area=float(entry.get("area", w * h)),
+            area=float(entry.get("area") or w * h),
             box=(float(x), float(y), float(w), float(h)),
             is_crowd=bool(entry.get("iscrowd", 0)),
             is_ignored=bool(entry.get("ignore", 0)),
@@ -175,11 +184,13 @@ def is_coco(path: Path) -> bool:
             tail = file.read()
     except OSError:
         return False
-    names = ("info", "images", "annotations", "categories", "licenses", "type")
-    pattern = rf'\s*\{{\s*"({"|".join(names)})"\s*:'.encode()
+    first = re.match(rb'\s*\{\s*"([^"]*)"\s*:', head.removeprefix(codecs.BOM_UTF8))
+    if first is None:
+        return False
     text = head + tail
-    is_known = re.match(pattern, head) is not None
-    return is_known and (b'"images"' in text or b'"annotations"' in text)
+    if first[1] in FIRST_KEYS:
+        return b'"images"' in text or b'"annotations"' in text
+    return sum(mark in text for mark in MARKS) > 1
 
 
 def read_index(path: Path) -> tuple[list[Indexed], list[str]]:
@@ -190,7 +201,8 @@ def read_index(path: Path) -> tuple[list[Indexed], list[str]]:
     images : list of Indexed
         Images that are there and have at least one object.
     problems : list of str
-        A sentence for each annotated image whose file is missing.
+        A sentence for each annotated image whose file is missing or that is listed
+        twice, and one for annotations of images that are not listed.
 
     Raises
     ------
@@ -202,8 +214,9 @@ def read_index(path: Path) -> tuple[list[Indexed], list[str]]:
     try:
         # As Latin-1 a character is a byte, so that places in the text are places in
         # the file; names are turned back into UTF-8 below.
-        text = path.read_bytes().decode("latin-1")
-        for key, value, span in _members(text):
+        content = path.read_bytes()
+        start = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
+        for key, value, span in _members(content.decode("latin-1"), start):
             if key == "images":
                 entries.append(value)
             elif key == "annotations":
@@ -224,12 +237,18 @@ def _match(
     entries: list[dict[str, Any]],
     spans: dict[Any, list[tuple[int, int]]],
 ) -> tuple[list[Indexed], list[str]]:
-    found, problems = [], []
+    found: list[Indexed] = []
+    problems = []
+    stems: set[str] = set()
+    strange = dict(spans)
     for entry in entries:
-        own = spans.get(entry["id"])
+        key = entry["id"] if entry["id"] in spans else _as_other_type(entry["id"])
+        own = spans.get(key)
+        strange.pop(key, None)
         if not own:
             continue
         name = _file_name(entry)
+        stem = str(Path(name).with_suffix(""))
         image = _find_image(path, name)
         if image is None:
             problems.append(
@@ -237,18 +256,37 @@ def _match(
                 "the file or into images/."
             )
             continue
+        if stem in stems:
+            problems.append(
+                f"{name} is not used; {path} has an image of the same name before it."
+            )
+            continue
+        stems.add(stem)
         height, width = int(entry["height"]), int(entry["width"])
         if min(height, width) < 1:
             message = f"{name} is {height} x {width} px"
             raise ValueError(message)
-        annotations = CocoImage(path, height, width, tuple(own))
-        found.append(Indexed(str(Path(name).with_suffix("")), image, annotations))
+        annotations = CocoImage(path, name, height, width, tuple(own))
+        found.append(Indexed(stem, image, annotations))
+    n_strange = sum(map(len, strange.values()))
+    if n_strange:
+        problems.append(
+            f"{n_strange} annotations in {path} are of images that it does not list "
+            f"(such as {next(iter(strange))!r}); correct their image_id."
+        )
     return found, problems
 
 
-def _members(text: str) -> Iterator[tuple[str, Any, tuple[int, int]]]:
+def _as_other_type(key: Any) -> Any:
+    """An image's number as text, or the number that a text is."""
+    if isinstance(key, str):
+        return int(key) if key.isdecimal() and str(int(key)) == key else key
+    return str(key) if isinstance(key, int) else key
+
+
+def _members(text: str, start: int) -> Iterator[tuple[str, Any, tuple[int, int]]]:
     """Elements of the lists of the outermost object: key, element, its span."""
-    at = _expect(text, 0, "{")
+    at = _expect(text, start, "{")
     while True:
         at = _skip(text, at)
         key, at = _DECODER.raw_decode(text, at)

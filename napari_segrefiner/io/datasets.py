@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.io.coco import CocoImage, is_coco, read_index
 from napari_segrefiner.io.mask_folders import (
+    by_stem,
     find_masks,
     is_mask_folder,
     listed,
@@ -183,7 +185,7 @@ def fingerprint(sets: Iterable[ImageSet], *, has_times: bool = False) -> str:
     digest = hashlib.sha256()
     for one in sets:
         for item in one.items:
-            digest.update(f"{one.name}/{item.stem}".encode())
+            digest.update(os.fsencode(f"{one.name}/{item.stem}"))
             for path in (item.image, item.labels, *item.coarse):
                 try:
                     facts = path.stat()
@@ -191,7 +193,8 @@ def fingerprint(sets: Iterable[ImageSet], *, has_times: bool = False) -> str:
                     digest.update(b"|")
                     continue
                 times = facts.st_mtime_ns if has_times else ""
-                digest.update(f"|{path.name} {facts.st_size} {times}".encode())
+                text = f"|{path.name} {facts.st_size} {times}"
+                digest.update(os.fsencode(text))
     return digest.hexdigest()
 
 
@@ -431,9 +434,9 @@ def _find_set(name: str, folder: Path, split: Split, groups: Groups) -> ImageSet
     part = folder if is_flat else folder / split
     if not (part / "images").is_dir():
         return ImageSet(name, ())
-    images, twice = _by_stem(part / "images")
-    labels, _ = _by_stem(part / "labels")
-    coarse = [_by_stem(path)[0] for path in sorted(part.glob("coarse*"))]
+    images, twice = by_stem(part / "images", ENDINGS)
+    labels, _ = by_stem(part / "labels", ENDINGS)
+    coarse = [by_stem(path, ENDINGS)[0] for path in sorted(part.glob("coarse*"))]
     problems = [*twice, *groups.problems]
     items = []
     for stem, image in images.items():
@@ -453,24 +456,6 @@ def _find_set(name: str, folder: Path, split: Split, groups: Groups) -> ImageSet
     return ImageSet(name, tuple(items), tuple(problems))
 
 
-def _by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """Image files of a folder by stem, and a sentence for each that occurs twice."""
-    found: dict[str, Path] = {}
-    problems: list[str] = []
-    if not folder.is_dir():
-        return found, problems
-    files = [path for path in folder.iterdir() if path.suffix.lower() in ENDINGS]
-    for path in sorted(files, key=lambda p: (p.stem, ENDINGS.index(p.suffix.lower()))):
-        if path.name.startswith("."):  # leftovers of file managers and of copying
-            continue
-        if path.stem in found:
-            text = f"{path} is not used; {found[path.stem]} has the same name."
-            problems.append(text)
-        else:
-            found[path.stem] = path
-    return found, problems
-
-
 def _on_side(items: list[Item], split: Split) -> list[Item]:
     """Those of a set that is not split whose group falls on one side."""
     kept = _split_groups({item.group for item in items}, split)
@@ -480,7 +465,7 @@ def _on_side(items: list[Item], split: Split) -> list[Item]:
 def _split_groups(groups: set[str], split: Split) -> set[str]:
     """The groups on one side; with two or more groups, both sides get at least one."""
     ordered = sorted(
-        groups, key=lambda group: hashlib.sha256(group.encode()).hexdigest()
+        groups, key=lambda group: hashlib.sha256(os.fsencode(group)).hexdigest()
     )
     if len(ordered) < 2:  # a lone image serves both sides: better than no validation
         return set(ordered)

@@ -17,9 +17,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Endings of images and of masks.
+#: Endings of images and of masks, in order of preference when a stem occurs twice.
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".npy")
-MASKS = (".png", ".tif", ".tiff", ".npy", ".bmp", ".gif")
+MASKS = (".png", ".tif", ".tiff", ".npy")
 IMAGE_FOLDERS = ("im", "images", "image", "img")
 MASK_FOLDERS = ("gt", "masks", "mask")
 #: Real or prepared coarse masks beside them.
@@ -45,14 +45,15 @@ def find_masks(folder: Path) -> tuple[list[MaskFile], list[str]]:
     """Every image with a mask, and a sentence for each image or mask left alone."""
     parts = _parts(folder)
     if parts is None:
-        images = _by_stem(folder, IMAGES, "_im")
-        masks = _by_stem(folder, MASKS, "_gt")
+        images, twice = by_stem(folder, IMAGES, "_im")
+        masks, masks_twice = by_stem(folder, MASKS, "_gt")
         where = folder
     else:
-        images, masks = _by_stem(parts[0], IMAGES), _by_stem(parts[1], MASKS)
+        images, twice = by_stem(parts[0], IMAGES)
+        masks, masks_twice = by_stem(parts[1], MASKS)
         where = parts[1]
-    coarse = [_by_stem(folder / name, MASKS) for name in COARSE_FOLDERS]
-    found, problems = [], []
+    coarse = [by_stem(folder / name, MASKS)[0] for name in COARSE_FOLDERS]
+    found, problems = [], [*twice, *masks_twice]
     for stem, image in images.items():
         if stem not in masks:
             problems.append(f"{image} has no mask; add it to {where}.")
@@ -122,12 +123,21 @@ def _is_side_by_side(folder: Path) -> bool:
     return any(s.endswith("_gt") and s[:-3] + "_im" in stems for s in stems)
 
 
-def _by_stem(folder: Path, endings: tuple[str, ...], tail: str = "") -> dict[str, Path]:
-    if not folder.is_dir():
-        return {}
+def by_stem(
+    folder: Path, endings: tuple[str, ...], tail: str = ""
+) -> tuple[dict[str, Path], list[str]]:
+    """Files by stem without `tail`, and a sentence for each whose stem occurs twice."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        is_wanted = path.suffix.lower() in endings and path.stem.endswith(tail)
-        if is_wanted and not path.name.startswith("."):
-            found.setdefault(path.stem.removesuffix(tail), path)
-    return found
+    problems: list[str] = []
+    if not folder.is_dir():
+        return found, problems
+    files = [path for path in folder.iterdir() if path.suffix.lower() in endings]
+    for path in sorted(files, key=lambda p: (p.stem, endings.index(p.suffix.lower()))):
+        if path.name.startswith("."):  # leftovers of file managers and of copying
+            continue
+        if not path.stem.endswith(tail):
+            continue
+        first = found.setdefault(path.stem.removesuffix(tail), path)
+        if first is not path:
+            problems.append(f"{path} is not used; {first} has the same name.")
+    return found, problems

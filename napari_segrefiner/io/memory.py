@@ -38,7 +38,7 @@ def _reclaimable_bytes() -> int:
     return sum(int(n) for name, n in pairs if name in ("active_file", "inactive_file"))
 
 
-def check_memory(path: Path, needed: int) -> None:
+def check_memory(path: Path | str, needed: int) -> None:
     """Raise InputError if the `needed` bytes of the array in `path` are not free."""
     free = available_bytes()
     if free is not None and needed > free:

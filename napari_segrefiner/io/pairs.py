@@ -106,7 +106,8 @@ def read_item(item: Item) -> list[Pair]:
     """
     image, labels = read_image(item.image), read_truth(item)
     if not labels.any():
-        msg = f"{item.labels} has no objects (all zero); draw some or remove the pair."
+        what = item.annotations or item.labels
+        msg = f"{what} has no objects (all zero); draw some or remove the pair."
         raise InputError(msg)
     shown = _show(image, labels, item)
     coarse = [read_mask(p) if item.is_mask else read_labels(p) for p in item.coarse]
@@ -148,8 +149,7 @@ def read_mask(path: Path) -> npt.NDArray[np.uint8]:
     """A picture of one mask as labels, 1 for the object.
 
     Of two values, 0 and another one, the other is the object. Of more the object is
-    where there is at least half of white: the first of 1, 255 and the highest value of
-    the type that no value exceeds. White of floats is 1.
+    where there is at least half of white, see :func:`white_of`.
 
     Raises
     ------
@@ -162,12 +162,20 @@ def read_mask(path: Path) -> npt.NDArray[np.uint8]:
     highest = values.max(initial=0)
     is_object: npt.NDArray[np.bool_] = values != 0
     if not np.all((values == 0) | (values == highest)):
-        white = 1
-        if values.dtype.kind in "iu":
-            limit = int(np.iinfo(values.dtype).max)
-            white = next(w for w in (1, min(255, limit), limit) if highest <= w)
-        is_object = values.astype(np.float32) / white >= 0.5
+        is_object = values.astype(np.float32) / white_of(values) >= 0.5
     return is_object.astype(np.uint8)
+
+
+def white_of(values: npt.NDArray[Any]) -> int:
+    """White in a picture, the first of these that no value exceeds.
+
+    1, 255 and the highest value of the type; of floats and bool always 1.
+    """
+    if values.dtype.kind not in "iu":
+        return 1
+    limit = int(np.iinfo(values.dtype).max)
+    highest = values.max(initial=0)
+    return next(white for white in (1, min(255, limit), limit) if highest <= white)
 
 
 def to_rgb(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from napari_segrefiner.errors import InputError
-from napari_segrefiner.io import memory
+from napari_segrefiner.io import coco, memory
 from napari_segrefiner.io.coco import decode, is_coco, read_index
 from napari_segrefiner.io.datasets import find_sets
 from napari_segrefiner.io.pairs import read_sets
@@ -259,3 +260,81 @@ def test_annotations_do_not_lead_out_of_their_folder(tmp_path: Path, name: str) 
     _image(tmp_path / "data" / "images" / "a.png")
     found, _ = read_index(path)
     assert found[0].image == tmp_path / "data" / "images" / "a.png"
+
+
+def _outline(image: Any, **more: Any) -> dict[str, Any]:
+    return {"image_id": image, "segmentation": _square(2, 2, 4), **more}
+
+
+def test_an_outline_that_is_none_is_told_with_its_image(tmp_path: Path) -> None:
+    _image(tmp_path / "b.png")
+    outline = _outline(1) | {"segmentation": "polygon"}
+    file = _write(tmp_path / "a.json", [_entry(1, "b.png")], [outline])
+    (one,), _ = read_index(file)
+    with pytest.raises(InputError, match=r"b\.png in .*a\.json: An outline"):
+        one.annotations.labels()
+
+
+def test_an_area_that_is_not_known_is_that_of_the_box(tmp_path: Path) -> None:
+    _image(tmp_path / "a.png")
+    outline = _outline(1, area=None, bbox=[2, 2, 4, 5])
+    (one,), _ = read_index(_write(tmp_path / "a.json", [_entry(1, "a.png")], [outline]))
+    assert one.annotations.objects()[0].area == 20
+
+
+def test_files_may_begin_otherwise(tmp_path: Path) -> None:
+    _image(tmp_path / "a.png")
+    path = _write(tmp_path / "a.json", [_entry(1, "a.png")], [_outline(1)])
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for encoding, first in (("utf-8-sig", {}), ("utf-8", {"contributor": "me"})):
+        path.write_text(json.dumps({**first, **content}), encoding=encoding)
+        assert is_coco(path)
+        (one,), _ = read_index(path)
+        assert np.count_nonzero(one.annotations.labels()) == 16
+    path.write_text(json.dumps({"totals": {}, "images": []}))  # evaluate's scores
+    assert not is_coco(path)
+
+
+@pytest.mark.parametrize(("listed", "given"), [("7", 7), (7, "7"), (7, 7.0)])
+def test_numbers_of_images_may_be_texts(
+    tmp_path: Path, listed: Any, given: Any
+) -> None:
+    _image(tmp_path / "a.png")
+    file = _write(tmp_path / "a.json", [_entry(listed, "a.png")], [_outline(given)])
+    found, problems = read_index(file)
+    assert [one.stem for one in found] == ["a"]
+    assert not problems
+
+
+def test_annotations_of_no_image_and_images_listed_twice_are_told(
+    tmp_path: Path,
+) -> None:
+    _image(tmp_path / "a.png")
+    _image(tmp_path / "a.jpg")
+    entries = [_entry(1, "a.png"), _entry(2, "a.png"), _entry(3, "a.jpg")]
+    outlines = [_outline(i) for i in (1, 2, 3, "x", "x")]
+    (one,), problems = read_index(_write(tmp_path / "a.json", entries, outlines))
+    assert one.image == tmp_path / "a.png"
+    assert [text.split()[0] for text in problems] == ["a.png", "a.jpg", "2"]
+    assert "an image of the same name before it" in problems[0]
+    assert "that it does not list (such as 'x')" in problems[2]
+
+
+def test_masks_of_many_objects_are_not_held_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[weakref.ref[Any]] = []
+
+    def hold(*given: Any) -> Any:
+        mask = decode(*given)
+        held.append(weakref.ref(mask))
+        assert sum(one() is not None for one in held) <= 2
+        return mask
+
+    monkeypatch.setattr(coco, "decode", hold)
+    _image(tmp_path / "a.png")
+    outlines = [
+        _outline(1) | {"segmentation": _square(x, 2, 2)} for x in range(0, 20, 3)
+    ]
+    (one,), _ = read_index(_write(tmp_path / "a.json", [_entry(1, "a.png")], outlines))
+    assert one.annotations.labels().max() == 7

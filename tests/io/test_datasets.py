@@ -254,3 +254,14 @@ def test_damaged_groups_are_refused_with_their_file(tmp_path: Path, text: str) -
     (tmp_path / "groups.json").write_text(text)
     with pytest.raises(InputError, match=r"groups\.json cannot be read as .*; correct"):
         find_sets(tmp_path, "train")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_names_that_are_no_text_are_taken_as_they_are(tmp_path: Path) -> None:
+    _flat(tmp_path, 5)
+    for part, ending in (("images", b"png"), ("labels", b"tif")):
+        name = os.fsencode(tmp_path / part) + b"/caf\xe9." + ending
+        Path(os.fsdecode(name)).write_bytes(b"")
+    train, val = _sides(tmp_path)
+    assert os.fsdecode(b"caf\xe9") in train | val
+    assert fingerprint(find_sets(tmp_path, "train"))

@@ -128,3 +128,14 @@ def test_sizes_are_read_without_decoding(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((3, 5, 7)))
     for ending in ("png", "jpg", "tif", "tiff", "npy"):
         assert plane_size(tmp_path / f"a.{ending}") == (5, 7)
+
+
+def test_of_two_masks_of_one_name_the_readable_one_is_taken(tmp_path: Path) -> None:
+    _pair(tmp_path / "im" / "a.jpg", tmp_path / "gt" / "a.png")
+    _picture(tmp_path / "gt" / "a.bmp", np.zeros((12, 16)))
+    np.save(tmp_path / "gt" / "a.npy", np.zeros((12, 16)))
+    (one,) = find_sets(tmp_path, "train")
+    assert [item.labels.name for item in one.items] == ["a.png"]
+    (problem,) = one.problems
+    assert "a.npy is not used" in problem
+    assert "a.png has the same name" in problem
