@@ -83,11 +83,13 @@ def read_detection_set(data: Path, folder: Path, coarse: Path) -> DetectionSet:
     if strange:
         problems.append(f"Detections of {len(strange)} other images are left out.")
     categories = {one["id"] for one in annotations["categories"]}
-    detections = [
-        one
-        for one in given
-        if one["image_id"] in images and one["category_id"] in categories
-    ]
+    here = [one for one in given if one["image_id"] in images]
+    detections = [one for one in here if one["category_id"] in categories]
+    if len(detections) < len(here):
+        problems.append(
+            f"{len(here) - len(detections)} detections of categories that are not in "
+            f"{data} are left out."
+        )
     if not detections:
         msg = (
             f"No detection of {coarse} is on an annotated image that is in {folder}; "
@@ -106,7 +108,7 @@ def read_detection_set(data: Path, folder: Path, coarse: Path) -> DetectionSet:
 
 def _read_annotations(path: Path) -> Annotations:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
         if all(content[key] for key in ("images", "annotations", "categories")):
             return dict(content)
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -48,7 +48,7 @@ def read_detections(path: Path) -> list[Detection]:
         If it is none.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
         is_usable = isinstance(found, list) and all(
             key in one for one in found for key in KEYS
         )

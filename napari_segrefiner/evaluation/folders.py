@@ -14,6 +14,7 @@ import numpy.typing as npt
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.evaluation.pairing import Pairing, Pairs, pair_objects
 from napari_segrefiner.evaluation.scores import COARSE, ImageScores, score_image
+from napari_segrefiner.io.atomic import is_same_file
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels
 from napari_segrefiner.metrics import number, overlaps
@@ -71,14 +72,17 @@ def find_files(
     Parameters
     ----------
     truth, coarse : Path
-        Folders that hold STEM.png (.tif, .npy) each; or folders of sets, SET/STEM.png
-        or SET/truth/STEM.png and SET/coarse/STEM.png.
+        Folders that hold STEM.png (.tif, .npy) each, or such a folder called truth/
+        and coarse/; or folders of sets, SET/STEM.png or SET/truth/STEM.png and
+        SET/coarse/STEM.png.
     refined : sequence of Path
         As `coarse`, with SET/refined/STEM.png; a layer is called as its folder.
     images : Path, optional
         As `coarse`, with SET/images/STEM.jpg; a picture without one is left out.
     roles : sequence of str
-        What the folder of the coarse labels may be called inside of a set.
+        What the folder of the coarse labels may be called inside of a set. With those
+        of the truth it stands for the labels before; else a picture one of whose
+        layers is the truth's own file is left out, as it would be perfect.
 
     Raises
     ------
@@ -102,17 +106,29 @@ def find_files(
     image_files = (
         _files_of(images, ("images",), unused, IMAGE_ENDINGS) if images else {}
     )
+    of_truth = []
     for key, true_file in sorted(true_files.items()):
         layers = {n: files[key] for n, files in layer_files.items() if key in files}
         missing = [str(folders[n]) for n in folders if n not in layers]
         if images and key not in image_files:
             missing.append(str(images))
         one = LabelFiles(*key, true_file, layers, image_files.get(key))
+        same = [n for n, path in layers.items() if is_same_file(path, true_file)]
         if missing:
             reason = f"There is no {key[1]} in {' and '.join(missing)}."
             found.left_out.append(LeftOut(one.name, reason))
+        elif same and roles != TRUTHS:
+            reason = (
+                f"{true_file} is given both as the truth and as {same[0]}; name "
+                "another folder for one of them."
+            )
+            of_truth.append(LeftOut(one.name, reason))
         else:
             found.files.append(one)
+    if not found.files and of_truth:
+        told = [of_truth[0], *unused[:1]]
+        raise InputError(" ".join(one.reason for one in told))
+    unused += of_truth
     for name, files in layer_files.items():
         for key in sorted(files.keys() - true_files.keys()):
             one_name = "/".join(part for part in key if part)
@@ -134,21 +150,37 @@ def _files_of(
     unused: list[LeftOut],
     endings: Sequence[str] = ENDINGS,
 ) -> dict[tuple[str, str], Path]:
-    """Files by (set, stem); the set is "" if the folder holds files itself.
+    """Files by (set, stem); the set is "" if the folder is one itself.
 
-    Files whose name another one has already are added to `unused`.
+    Files whose name another one has already are added to `unused`, and the sets in a
+    folder that is one itself.
     """
     if not folder.is_dir():
         msg = f"{folder} is not a folder; give the folder that holds the label files."
         raise InputError(msg)
-    if own := _by_stem(folder, unused, endings):
-        return {("", stem): path for stem, path in own.items()}
-    found = {}
+    own, inner = _by_stem(folder, unused, endings), _role_in(folder, roles)
+    is_by_role = False
+    if not own and inner is not None:
+        own, is_by_role = _by_stem(inner, unused, endings), True
+    found = {("", stem): path for stem, path in own.items()}
     for one in sorted(path for path in folder.iterdir() if path.is_dir()):
-        held = [one / role for role in roles if (one / role).is_dir()]
-        for stem, path in _by_stem(held[0] if held else one, unused, endings).items():
-            found[one.name, stem] = path
+        held = _role_in(one, roles)
+        files = _by_stem(held or one, [] if own else unused, endings)
+        if not own:
+            found |= {(one.name, stem): path for stem, path in files.items()}
+        elif files and (held or not is_by_role):
+            reason = (
+                f"{one} is not scored, as {folder} holds label files itself; move "
+                "those to score the sets in it."
+            )
+            told = LeftOut(one.name, reason)
+            unused += [told] if told not in unused else []
     return found
+
+
+def _role_in(folder: Path, roles: Sequence[str]) -> Path | None:
+    """The first folder inside `folder` that is called as one of the roles."""
+    return next((folder / role for role in roles if (folder / role).is_dir()), None)
 
 
 def _by_stem(

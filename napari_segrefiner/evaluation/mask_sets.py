@@ -18,9 +18,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from napari_segrefiner.errors import InputError, naming
+from napari_segrefiner.io.atomic import is_same_file
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import write_labels
 from napari_segrefiner.io.mask_folders import MaskFile, find_masks
+from napari_segrefiner.io.pairs import white_of
 from napari_segrefiner.metrics import mba, overlap
 
 if TYPE_CHECKING:
@@ -30,13 +32,13 @@ if TYPE_CHECKING:
 Mask = npt.NDArray[np.bool_]
 Refine = Callable[[npt.NDArray[Any], Mask], Mask]
 
-#: Grey values from here on are the object (published scripts).
+#: Grey values of 255 from here on are the object (published scripts).
 THRESHOLD = 128
 #: What coarse and refined files may have behind the name; the first that is there is
-#: taken, as all files of a set may lie in one folder.
+#: taken, as all files of a set may lie in one folder. So it is with endings.
 COARSE_TAILS = ("", "_seg", "_gt")
 REFINED_TAILS = ("", "_refine", "_seg", "_gt")
-ENDINGS = (".png", ".tif", ".tiff", ".npy", ".bmp", ".jpg")
+ENDINGS = (".png", ".tif", ".tiff", ".npy", ".jpg")
 
 
 @dataclass(frozen=True)
@@ -150,9 +152,10 @@ def _by_stem(folder: Path, tails: Sequence[str]) -> dict[str, Path]:
         for path in sorted(folder.iterdir())
         if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
     ]
+    by_preference = sorted(files, key=lambda path: ENDINGS.index(path.suffix.lower()))
     found: dict[str, Path] = {}
     for tail in tails:
-        for path in files:
+        for path in by_preference:
             if path.stem.endswith(tail):
                 found.setdefault(path.stem.removesuffix(tail), path)
     return found
@@ -161,11 +164,13 @@ def _by_stem(folder: Path, tails: Sequence[str]) -> dict[str, Path]:
 def _is_missing(masks: Mapping[str, Path], one: MaskFile) -> bool:
     """Whether there is no mask of an image but the true one, which would be perfect."""
     path = masks.get(one.stem)
-    return path is None or path.samefile(one.mask)
+    return path is None or is_same_file(path, one.mask)
 
 
 def read_mask(path: Path, shape: tuple[int, int] | None = None) -> Mask:
     """A mask, as large as `shape`: grey values are resized before the threshold.
+
+    White is 255 in 8 bits, else as :func:`.pairs.white_of` says.
 
     Raises
     ------
@@ -173,15 +178,19 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> Mask:
         If the file is no grey or coloured picture.
     """
     grey = read_image(path)
+    if grey.ndim == 3:  # without what the last of 2 or 4 channels hides
+        grey = grey[..., : {2: 1, 4: 3}.get(grey.shape[-1], 3)]
+    white = white_of(grey)
+    if grey.dtype.kind == "f" and grey.max(initial=0) > 1:
+        white = 255
     if grey.ndim == 3:
-        grey = grey[..., :3].mean(-1)
+        grey = grey.mean(-1)
     if grey.ndim != 2:
         msg = f"{path} has the shape {grey.shape}; a plain picture is expected."
         raise InputError(msg)
-    if grey.dtype == bool or grey.max(initial=0) <= 1:
-        grey = grey.astype(np.float32) * 255
+    grey = grey.astype(np.float32) * np.float32(255 / white)
     if shape is not None and grey.shape != shape:
-        picture = Image.fromarray(grey.astype(np.float32))
+        picture = Image.fromarray(grey)
         size = (shape[1], shape[0])
         grey = np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
     mask: Mask = np.asarray(grey >= THRESHOLD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -101,7 +102,7 @@ def perturb(
 
 def random_for(text: str) -> Random:
     """A generator of random numbers that `text` alone decides."""
-    digest = hashlib.sha256(text.encode()).digest()
+    digest = hashlib.sha256(os.fsencode(text)).digest()
     return np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
 
 
@@ -182,10 +183,16 @@ def _segmented(
     channel_axis = None
     if image.ndim == 3:
         channel_axis = -1 if image.shape[:2] == truth.shape else 0
-    grey = image.astype(float) if channel_axis is None else image.mean(channel_axis)
+    with np.errstate(invalid="ignore"):  # infinite in both ways in two channels
+        grey = image.astype(float) if channel_axis is None else image.mean(channel_axis)
+    nothing = Coarse(np.zeros_like(truth), np.zeros_like(truth))
+    is_finite = np.isfinite(grey)
+    if not is_finite.any():
+        return nothing
+    grey = np.where(is_finite, grey, grey[is_finite].min())
     smooth = ndimage.gaussian_filter(grey, 1.0)
     if np.ptp(smooth) == 0:
-        return Coarse(np.zeros_like(truth), np.zeros_like(truth))
+        return nothing
     threshold = threshold_otsu(smooth)
     bright, dark = (
         _matched(truth, _split(ndimage.binary_opening(foreground)), wanted)

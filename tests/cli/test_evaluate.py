@@ -306,6 +306,56 @@ def test_one_file_for_two_outputs_is_refused_before_any_work(folders, capsys):
     assert not out.exists()
 
 
+def test_a_file_that_is_the_truth_itself_is_not_scored(folders, capsys):
+    path = folders / "refined" / "b.npy"
+    path.unlink()
+    path.with_suffix(".png").symlink_to(folders / "truth" / "b.png")
+    assert evaluate(folders, "--refined", folders / "refined") == 0
+    told = capsys.readouterr()
+    assert "b: " in told.err
+    assert "is given both as the truth and as refined" in told.err
+    assert "1 picture scored" in told.out
+    words = ["--truth", folders / "truth", "--coarse", folders / "truth"]
+    assert main(["evaluate", *map(str, words)]) == 2
+    assert "a.png is given both as the truth and" in capsys.readouterr().err
+
+
+def test_a_folder_that_holds_truth_and_coarse_is_one_set(folders):
+    path = folders / "scores.json"
+    words = ["--truth", folders, "--coarse", folders, "--refined", folders]
+    assert main(["evaluate", *map(str, words), "--json", str(path)]) == 0
+    content = totals(path)
+    assert [image["name"] for image in content["images"]] == ["a", "b"]
+    assert content["totals"]["coarse"]["iou"]["value"] < 1
+    assert content["left_out"] == []
+
+
+def test_sets_beside_a_stray_file_are_told(folders, capsys):
+    (folders / "sets").mkdir()
+    for name in ("truth", "coarse"):
+        (folders / name).rename(folders / "sets" / name)
+    (folders / "sets").rename(folders / "cells")
+    write_labels(folders / "preview.png", picture(0))
+    words = ["evaluate", "--truth", str(folders), "--coarse", str(folders)]
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert "preview.png is given both" in told
+    assert "cells is not scored" in told
+    other = folders / "other"
+    other.mkdir()
+    write_labels(other / "preview.png", picture(0))
+    assert main([*words[:3], "--coarse", str(other)]) == 0
+    assert capsys.readouterr().err.count("cells is not scored") == 1
+
+
+def test_what_is_scored_is_not_replaced(folders, capsys):
+    path = folders / "coarse" / "b.tif"
+    before = path.read_bytes()
+    assert evaluate(folders, "--json", path, "--overwrite") == 2
+    assert "is one of the inputs" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
 def test_a_second_file_of_the_same_name_is_told(folders, capsys):
     write_labels(folders / "coarse" / "a.npy", picture(0))
     assert evaluate(folders) == 0

@@ -9,6 +9,7 @@ from PIL import Image
 from napari_segrefiner.cli.main import main
 from napari_segrefiner.evaluation.detections import refine_detections
 from napari_segrefiner.evaluation.figure import draw_figure, places_of_difference
+from napari_segrefiner.evaluation.mask_sets import read_mask
 from napari_segrefiner.evaluation.published_rows import find_row, row_names
 from napari_segrefiner.io.coco import decode
 from napari_segrefiner.io.images import read_image
@@ -162,6 +163,31 @@ def test_of_files_in_one_folder_each_is_taken_for_what_it_is(big, capsys):
     assert "no coarse mask of obj0" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_what_hides_pixels_is_no_part_of_a_mask(tmp_path, channels):
+    values = np.full((2, 6, channels), 255, np.uint8)
+    values[1, :, : channels - 1] = 100
+    np.save(tmp_path / "m.npy", values)
+    assert read_mask(tmp_path / "m.npy").sum() == 6
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "inside"),
+    [
+        ("uint8", (0, 127, 128, 255), 2),
+        ("uint8", (0, 1, 1, 1), 3),
+        ("bool", (0, 0, 1, 1), 2),
+        ("uint16", (0, 3000, 40000, 65535), 2),
+        ("uint16", (0, 127, 128, 255), 2),
+        ("f4", (0, 0.4, 0.6, 1), 2),
+        ("f4", (0, 127, 128, 255), 2),
+    ],
+)
+def test_half_of_white_is_where_a_mask_begins(tmp_path, dtype, values, inside):
+    np.save(tmp_path / "m.npy", np.array([values], dtype))
+    assert read_mask(tmp_path / "m.npy").sum() == inside
+
+
 def test_an_image_that_does_not_fit_its_masks_is_named(big, model, capsys):
     save(big / "big" / "obj1_im.jpg", scene()[0])
     words = ["big", "--data", big / "big", "--coarse", big / "coarse"]
@@ -263,6 +289,27 @@ def test_the_image_of_a_detection_that_cannot_be_read_is_named(coco, model, caps
     words = ["coco", "--data", coco / "lvis.json", "--images", coco / "val2017"]
     assert reproduce(*words, "--coarse", coco / "results.json") == 2
     assert "000000000007.png: An outline cannot" in capsys.readouterr().err
+
+
+def test_detections_of_categories_that_are_not_annotated_are_told(coco, model, capsys):
+    results = json.loads((coco / "results.json").read_text())
+    results += [{**results[0], "category_id": 1}] * 3
+    (coco / "results.json").write_text(json.dumps(results), encoding="utf-8-sig")
+    words = ["coco", "--data", coco / "lvis.json", "--images", coco / "val2017"]
+    assert reproduce(*words, "--coarse", coco / "results.json") == 0
+    told = capsys.readouterr()
+    assert "3 detections of categories that are not in" in told.err
+    assert "2 detections in 1 images" in told.out
+
+
+def test_results_are_not_written_over_what_is_read(coco, model, capsys):
+    words = ["coco", "--data", coco / "lvis.json", "--images", coco / "val2017"]
+    words += ["--coarse", coco / "results.json", "--overwrite"]
+    for name, flag in (("results.json", "-o"), ("lvis.json", "--json")):
+        before = (coco / name).read_bytes()
+        assert reproduce(*words, flag, coco / name) == 2
+        assert "is one of the inputs" in capsys.readouterr().err
+        assert (coco / name).read_bytes() == before
 
 
 def test_detections_as_polygons_are_refused(coco, model, capsys):

@@ -192,6 +192,24 @@ def test_the_watershed_finds_nothing_in_an_empty_picture():
     assert not coarse.truth.any()
 
 
+@pytest.mark.parametrize("channels", [None, 0, -1])
+def test_the_watershed_passes_over_pixels_without_a_number(channels):
+    truth = scene()
+    grey = 100 + 60.0 * (truth > 0)
+    for k, value in enumerate((np.nan, np.inf, -np.inf)):
+        grey[5 + k, 150] = value
+    image = grey if channels is None else np.stack([grey, -grey, grey], channels)
+    coarse = perturb(image, truth, "watershed", ids=[2, 3, 5])
+    assert set(np.unique(coarse.labels)) == {0, 2, 3, 5}
+    coarse = perturb(np.full_like(image, np.nan), truth, "watershed", ids=[2])
+    assert not coarse.labels.any()
+
+
+def test_a_name_that_is_no_text_decides_as_any_other():
+    draws = [random_for(name).random() for name in ("a\udce9", "a\udce8", "a")]
+    assert len(set(draws)) == 3
+
+
 def test_an_unknown_kind_is_refused():
     with pytest.raises(OptionError, match=r"'soft'.*choose mixed, eroded"):
         perturb(IMAGE, scene(), "soft", ids=[2])
