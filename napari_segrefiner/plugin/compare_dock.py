@@ -33,7 +33,6 @@ from napari_segrefiner.plugin.layers import entry, insert_above, is_listed, unwr
 from napari_segrefiner.plugin.view import Tone
 from napari_segrefiner.plugin.widgets import (
     Docked,
-    Scroll,
     Sentence,
     quiet_button,
     show_share,
@@ -285,7 +284,7 @@ class CompareDock(Docked):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 8, 6, 8)
         layout.setSpacing(6)
-        layout.addWidget(Scroll(self.form))
+        layout.addWidget(self.form)
         layout.addWidget(self.gain_check)
         layout.addLayout(side_by_side((self.compare_button, 3), (self.stop_button, 1)))
         layout.addWidget(self.progress_bar)
