@@ -167,10 +167,13 @@ def _run_effort(arguments: argparse.Namespace) -> int:
     if arguments.images is None or arguments.limit < 1:
         msg = "--effort needs --images and a --limit of at least 1."
         raise OptionError(msg)
-    check_destinations(arguments.json, arguments.html, overwrite=arguments.overwrite)
+    outputs = (arguments.json, arguments.html)
+    check_destinations(*outputs, overwrite=arguments.overwrite)
     subjects, left_out = choose_subjects(
         arguments.truth, arguments.images, arguments.limit
     )
+    read = [path for one in subjects for path in (one.image, one.labels)]
+    check_destinations(*outputs, overwrite=arguments.overwrite, inputs=read)
     if not subjects:
         _complain(left_out)
         msg = f"{arguments.truth} holds no plane with objects; name true labels."

@@ -140,8 +140,8 @@ def _run_masks(arguments: argparse.Namespace) -> int:
 
     from napari_segrefiner.evaluation.mask_sets import (
         aggregate,
+        files_of,
         find_cases,
-        folders_of,
         refiner_of,
         score_cases,
     )
@@ -150,7 +150,7 @@ def _run_masks(arguments: argparse.Namespace) -> int:
         find_row,
         notes_on,
     )
-    from napari_segrefiner.io.atomic import make_folder
+    from napari_segrefiner.io.atomic import check_destinations, make_folder
 
     part = getattr(arguments, "part", "")
     row = find_row(arguments.action, arguments.row, part)
@@ -159,7 +159,10 @@ def _run_masks(arguments: argparse.Namespace) -> int:
         arguments.data, arguments.coarse, arguments.refined, part
     )
     _complain(problems)
-    if arguments.output and arguments.output.resolve() in folders_of(cases):
+    files = files_of(cases)
+    check_destinations(arguments.json, overwrite=arguments.overwrite, inputs=files)
+    folders = {path.resolve().parent for path in files}
+    if arguments.output and arguments.output.resolve() in folders:
         msg = f"{arguments.output} holds what is read; name another folder."
         raise InputError(msg)
     model = None if arguments.refined else _load(arguments.model)

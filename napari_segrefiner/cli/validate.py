@@ -139,6 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.evaluation.coarse_sets import is_made
     from napari_segrefiner.evaluation.validation import variants
     from napari_segrefiner.io.atomic import check_destinations
+    from napari_segrefiner.io.datasets import annotation_files
 
     plan = read_plan(arguments)
     runs = variants(
@@ -158,7 +159,11 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.json,
         arguments.markdown,
         overwrite=arguments.overwrite or is_resumed,
-        inputs=[arguments.data, arguments.tuned, Path(arguments.model)],
+        inputs=[
+            *annotation_files(arguments.data),
+            arguments.tuned,
+            Path(arguments.model),
+        ],
     )
     if arguments.output:
         is_made(arguments.output, plan)

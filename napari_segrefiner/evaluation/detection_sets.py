@@ -87,8 +87,8 @@ def read_detection_set(data: Path, folder: Path, coarse: Path) -> DetectionSet:
     detections = [one for one in here if one["category_id"] in categories]
     if len(detections) < len(here):
         problems.append(
-            f"{len(here) - len(detections)} detections of categories that are not in "
-            f"{data} are left out."
+            f"Detections of categories that are not in {data} are left out: "
+            f"{len(here) - len(detections)}."
         )
     if not detections:
         msg = (

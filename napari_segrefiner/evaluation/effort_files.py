@@ -28,7 +28,8 @@ class Subject:
     ----------
     name : str
         The stem of its files, with its set in front if there is one.
-    image : Path
+    image, labels : Path
+        Its files.
     truth : (Y, X) integer array
     ids : tuple of int
         Rising, of `truth`.
@@ -36,6 +37,7 @@ class Subject:
 
     name: str
     image: Path
+    labels: Path
     truth: npt.NDArray[Any]
     ids: tuple[int, ...]
 
@@ -80,10 +82,10 @@ def choose_subjects(
         if labels.ndim != 2:
             left_out.append(LeftOut(one.name, "It is a stack; only planes are drawn."))
             continue
-        paths[one.name], truths[one.name] = one.image, labels
+        paths[one.name], truths[one.name] = (one.image, one.truth), labels
     chosen = choose_objects(truths, limit, "effort")
     subjects = [
-        Subject(name, paths[name], truths[name], tuple(chosen[name]))
+        Subject(name, *paths[name], truths[name], tuple(chosen[name]))
         for name in sorted(chosen)
     ]
     return subjects, left_out

@@ -123,15 +123,14 @@ def find_cases(
     return cases, problems
 
 
-def folders_of(cases: Sequence[MaskCase]) -> set[Path]:
-    """The folders, resolved, that the files of some cases lie in: not to write to."""
-    files = [
+def files_of(cases: Sequence[MaskCase]) -> list[Path]:
+    """All files of some cases: not to be replaced."""
+    return [
         path
         for case in cases
         for path in (case.image, case.truth, case.coarse, case.refined)
         if path is not None
     ]
-    return {path.resolve().parent for path in files}
 
 
 def _inside(folder: Path, part: str) -> Path:

@@ -271,8 +271,8 @@ def _match(
     n_strange = sum(map(len, strange.values()))
     if n_strange:
         problems.append(
-            f"{n_strange} annotations in {path} are of images that it does not list "
-            f"(such as {next(iter(strange))!r}); correct their image_id."
+            f"Annotations in {path} are of images that it does not list (such as "
+            f"{next(iter(strange))!r}), {n_strange} in all; correct their image_id."
         )
     return found, problems
 

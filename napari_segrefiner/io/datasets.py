@@ -306,6 +306,11 @@ def _unreadable(path: Path, reason: str) -> InputError:
     )
 
 
+def annotation_files(root: Path) -> list[Path]:
+    """The annotation files among the sets in or under `root`, if it is there."""
+    return [one for one in _sources(root) if one.is_file()] if root.exists() else []
+
+
 def _sources(root: Path) -> list[Path]:
     """Sets in or under `root`, two levels deep: folders, or annotation files."""
     own = _own_sources(root)

@@ -348,12 +348,14 @@ def test_sets_beside_a_stray_file_are_told(folders, capsys):
     assert capsys.readouterr().err.count("cells is not scored") == 1
 
 
-def test_what_is_scored_is_not_replaced(folders, capsys):
-    path = folders / "coarse" / "b.tif"
-    before = path.read_bytes()
-    assert evaluate(folders, "--json", path, "--overwrite") == 2
+@pytest.mark.parametrize("name", ["truth/b.png", "coarse/b.tif"])
+@pytest.mark.parametrize("more", [[], ["--effort", "--images", "coarse"]])
+def test_what_is_scored_is_not_replaced(folders, monkeypatch, capsys, name, more):
+    monkeypatch.chdir(folders)
+    before = (folders / name).read_bytes()
+    assert evaluate(folders, "--json", name, "--overwrite", *more) == 2
     assert "is one of the inputs" in capsys.readouterr().err
-    assert path.read_bytes() == before
+    assert (folders / name).read_bytes() == before
 
 
 def test_a_second_file_of_the_same_name_is_told(folders, capsys):

@@ -183,6 +183,18 @@ def test_tables_are_replaced_only_where_there_is_a_file_to_go_on_from(
     assert notes.read_text() == '{"choices": []}'
 
 
+@pytest.mark.parametrize("command", ["validate", "tune"])
+def test_annotations_are_not_replaced(tmp_path, capsys, command):
+    path = tmp_path / "annotations" / "a.json"
+    path.parent.mkdir()
+    path.write_text('{"images": [], "annotations": []}')
+    flag = "--json" if command == "validate" else "-o"
+    words = [command, str(tmp_path), flag, str(path), "--overwrite"]
+    assert main(words) == 2
+    assert "a.json is one of the inputs" in capsys.readouterr().err
+    assert path.read_text() == '{"images": [], "annotations": []}'
+
+
 def test_masks_and_annotations_give_coarse_masks_too(tmp_path, capsys):
     folder = tmp_path / "d"
     mask = disk((60, 80), 30, 40, 18)

@@ -112,6 +112,9 @@ def test_masks_are_not_written_over_those_that_are_read(tmp_path, output, capsys
     assert reproduce(*words, "-o", tmp_path / output, "--overwrite") == 2
     assert "name another folder" in capsys.readouterr().err
     assert (tmp_path / output / "a.png").read_bytes() == before
+    assert reproduce(*words, "--json", tmp_path / output / "a.png", "--overwrite") == 2
+    assert "is one of the inputs" in capsys.readouterr().err
+    assert (tmp_path / output / "a.png").read_bytes() == before
 
 
 def test_dis5k_finds_the_set_and_resizes_grey_masks_before_the_threshold(
@@ -298,7 +301,7 @@ def test_detections_of_categories_that_are_not_annotated_are_told(coco, model, c
     words = ["coco", "--data", coco / "lvis.json", "--images", coco / "val2017"]
     assert reproduce(*words, "--coarse", coco / "results.json") == 0
     told = capsys.readouterr()
-    assert "3 detections of categories that are not in" in told.err
+    assert "lvis.json are left out: 3." in told.err
     assert "2 detections in 1 images" in told.out
 
 
