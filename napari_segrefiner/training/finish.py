@@ -51,6 +51,13 @@ def install_best(run: RunFolder, config: RunConfig, counters: Counters) -> str:
     return name
 
 
+def is_installed(config: RunConfig) -> bool:
+    """Whether a model of the run is in the user's catalogue, or is not to go there."""
+    if config.options.name == NONE:
+        return True
+    return any(_is_of_run(entry, config) for entry in entries())
+
+
 def _is_of_run(entry: Entry, config: RunConfig) -> bool:
     try:
         recipe: Any = entry.card.recipe

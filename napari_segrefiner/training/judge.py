@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.core.denoiser import autocast
 from napari_segrefiner.io.atomic import write_whole
-from napari_segrefiner.train_options import known
+from napari_segrefiner.train_options import NONE, known
 from napari_segrefiner.training.curves import draw_curves
 from napari_segrefiner.training.events import Validated
 from napari_segrefiner.training.examples import EXAMPLES, Example, write_examples
@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
 #: Validations this close (IoU) count as equal: then less harm decides.
 SCORE_NOISE = 0.005
+#: What is said of a model that was stopped too early.
+NOT_YET = (
+    "The model was not validated, because its training was stopped before the first "
+    "validation."
+)
 PICTURES = "pictures"
 #: Smallest side of a tile in pictures, px.
 TILE = 128
@@ -74,15 +79,31 @@ class Judge:
     def judge(self, learner: Learner, counters: Counters) -> Validated:
         """Score the mean network, keep it as the model if it is the best so far."""
         found = self._validate(learner)
-        is_best = keeps(counters, found.scores)
+        judged = dataclasses.replace(counters, validated=counters.iteration)
+        is_best = keeps(judged, found.scores)
         if is_best:
             card = self.card(learner, counters, found.scores)
             self.run.save_best(learner, card)
         for score in found.scores:
             row = {"iteration": counters.iteration, **dataclasses.asdict(score)}
             self.run.append(VALIDATION, row)
-        self._draw(found.examples, counters)
+        self._draw(found.examples, judged)
+        # Last and all at once: what is stopped before this is judged again.
+        vars(counters).update(vars(judged))
         return Validated(counters.iteration, found.scores, is_best)
+
+    def is_due(self, counters: Counters) -> bool:
+        """Whether a model of this moment is to be judged and has not been.
+
+        One that a run starts from only if there are windows.
+        """
+        options = self.config.options
+        if counters.validated == counters.iteration:
+            return False
+        if not counters.iteration:
+            return bool(self.sets) and options.init != NONE
+        is_time = counters.iteration % known(options.validate_every) == 0
+        return is_time or counters.is_finished
 
     def has_enough(self, counters: Counters) -> bool:
         """Whether the run is to end early: no gain for too many validations."""
@@ -108,6 +129,13 @@ class Judge:
             metrics=_metrics(scores, self.config.card.defaults.steps),
             limits=self.limits,
         )
+
+    def early_card(self, learner: Learner, counters: Counters) -> ModelCard:
+        """The card of a model that no validation has seen."""
+        card = self.card(learner, counters)
+        if not self.sets:
+            return card  # its limits say so
+        return dataclasses.replace(card, limits=f"{NOT_YET} {self.limits}".strip())
 
     def draw(self, counters: Counters) -> None:
         """Draw the curves anew."""

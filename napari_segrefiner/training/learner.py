@@ -108,6 +108,8 @@ class Learner:
         self.clip = clip or math.inf
         self.ema = ema
         self.precision: Arithmetic = precision
+        #: Iterations that weights, mean and moments have gone through; None in a step.
+        self.reached: int | None = 0
         self.scaler = torch.amp.GradScaler(
             self.device.type, enabled=precision == "float16"
         )
@@ -148,12 +150,15 @@ class Learner:
             iou=iou / share if share else math.nan,
             coarse_iou=coarse_iou / share if share else math.nan,
         )
+        self.reached = None
         if result.is_finite:
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate
             self.optimizer.step()
             self._update_mean(iteration)
-        return dataclasses.replace(result, scale=self._rescale(result))
+        scale = self._rescale(result)
+        self.reached = iteration + 1
+        return dataclasses.replace(result, scale=scale)
 
     def _rescale(self, result: StepResult) -> float:
         """Halve the scale of float16 after an overflow; returns it, 0 without one."""

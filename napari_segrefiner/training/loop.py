@@ -17,7 +17,7 @@ from napari_segrefiner.errors import (
     SegRefinerError,
 )
 from napari_segrefiner.io.datasets import find_sets, fingerprint
-from napari_segrefiner.train_options import NONE, TrainOptions, known
+from napari_segrefiner.train_options import TrainOptions, known
 from napari_segrefiner.training.batches import (
     Draws,
     TrainingBatches,
@@ -33,7 +33,7 @@ from napari_segrefiner.training.events import (
     TrainDone,
     TrainStarted,
 )
-from napari_segrefiner.training.finish import install_best
+from napari_segrefiner.training.finish import install_best, is_installed
 from napari_segrefiner.training.judge import Judge
 from napari_segrefiner.training.learner import (
     Learner,
@@ -117,11 +117,15 @@ def train(
         is_new = not run.is_used
         config, network = start(run, data, options, resume=resume, team=team)
         counters = run.read_counters() if run.has_state else Counters()
-        if resume and options.iterations is not None:
-            counters.iterations = options.iterations
-        if counters.is_finished:
+        if resume and options.iterations not in (None, counters.iterations):
+            counters.iterations = known(options.iterations)
+            counters.stale = 0  # a longer run is given time for its gains
+        if counters.is_complete:
+            name = ""
+            if not is_installed(config):
+                name = install_best(run, config, counters)
             yield TrainDone(
-                counters.iteration, run.best, "", counters.best_iteration, False
+                counters.iteration, run.best, name, counters.best_iteration, False
             )
             return
         training = _Training(
@@ -203,25 +207,24 @@ class _Training:
             folder=run.path,
             processes=self.team.size,
         )
-        if not counters.iteration and held.windows and options.init != NONE:
+        if judge.is_due(counters):
             yield judge.judge(learner, counters)
+        self._keep(learner, judge)
         clock.begin()
         recorder = Recorder(run)
         workers = count_workers(known(options.workers), self.team)
         stream = iterate_batches(batches, counters.iteration, workers)
-        is_early = False
+        is_early = bool(self.team.agree(judge.has_enough(counters)))
         try:
             while not counters.is_finished and not is_early:
                 yield self._learn(learner, next(stream), recorder, clock)
                 is_stopped = self.team.any(self.should_stop())
-                is_time = counters.iteration % known(options.validate_every) == 0
-                is_validated = is_time or counters.is_finished
+                is_validated = judge.is_due(counters)
                 if is_validated:
+                    recorder.write_row()  # the curves that are drawn go as far
                     yield judge.judge(learner, counters)
                     is_early = bool(self.team.agree(judge.has_enough(counters)))
-                if counters.iteration in known(options.keep):
-                    card = judge.card(learner, counters)
-                    run.keep(learner, card, counters.iteration)
+                self._keep(learner, judge)
                 if is_validated or clock.is_checkpoint_due():
                     # Of a killed run, the curves go as far as it can be resumed.
                     recorder.write_row()
@@ -282,18 +285,29 @@ class _Training:
             counters.iterations = int(self.team.agree(fitting))
         return recorder.progress(result, counters, rate, clock)
 
+    def _keep(self, learner: Learner, judge: Judge) -> None:
+        """Keep the model for good if its iteration was asked for."""
+        counters = self.counters
+        if counters.iteration in known(self.options.keep):
+            card = judge.card(learner, counters)
+            self.run.keep(learner, card, counters.iteration)
+
     def _save(
         self, learner: Learner, judge: Judge, recorder: Recorder, *, is_early: bool
     ) -> None:
-        """Leave a folder that can be read and resumed, however the run has ended."""
+        """Leave a folder that can be read and resumed, however the run has ended.
+
+        A step that was cut off leaves the last checkpoint.
+        """
         run, counters = self.run, self.counters
         recorder.write_row()
         if is_early:
             counters.iterations = counters.iteration
-        if counters.best_iteration < 0:
-            # Stopped before the first validation: better this model than none.
-            run.save_best(learner, judge.card(learner, counters))
-        run.save(learner, counters)
+        if learner.reached == counters.iteration:
+            if counters.best_iteration < 0:
+                # Stopped before the first validation: better this model than none.
+                run.save_best(learner, judge.early_card(learner, counters))
+            run.save(learner, counters)
         judge.draw(counters)
 
     def _learner(self, batches: TrainingBatches) -> Learner:
@@ -315,9 +329,8 @@ class _Training:
         """Continue from the checkpoint, or begin; what was told beyond it goes."""
         run, counters = self.run, self.counters
         if not self.is_new:
-            reached = counters.iteration if run.has_state else -1
-            for name in (LOG, VALIDATION):
-                run.trim(name, reached)
+            run.trim(LOG, counters.iteration if run.has_state else -1)
+            run.trim(VALIDATION, counters.validated)
         if run.has_state:
             run.restore(learner)
         elif not self.options.minutes or known(self.options.iterations) <= MEASURED:

@@ -49,8 +49,9 @@ class Counters:
     spent. ``precision`` once chosen. Of the model in ``best.safetensors``:
     ``best_score`` and ``best_worse``, its validation (IoU, share of windows made
     worse), and ``best_iteration``, -1 while there is none. ``highest``: the highest
-    score ever. ``stale``: validations since it was reached. ``data``: digest of the
-    files that are learnt from, empty while not known.
+    score ever. ``stale``: validations since it was reached. ``validated``: iteration of
+    the last validation, -1 before the first. ``data``: digest of the files that are
+    learnt from, empty while not known.
     """
 
     iteration: int = 0
@@ -62,12 +63,18 @@ class Counters:
     best_iteration: int = -1
     highest: float = 0.0
     stale: int = 0
+    validated: int = -1
     data: str = ""
 
     @property
     def is_finished(self) -> bool:
         """All planned iterations are done."""
         return 0 < self.iterations <= self.iteration
+
+    @property
+    def is_complete(self) -> bool:
+        """So is their validation."""
+        return self.is_finished and self.validated == self.iteration
 
 
 @dataclass(frozen=True)
@@ -219,6 +226,7 @@ class RunFolder:
             if learner.mean_network is not learner.network:
                 learner.mean_network.load_state_dict(_part("mean", tensors))
             learner.scaler.load_state_dict(scaler)
+            learner.reached = counters.iteration
         except (OSError, SafetensorError, RuntimeError) as error:
             raise self._damaged(error) from error
         moments = {key: _part(key, tensors) for key in MOMENTS}
@@ -333,6 +341,8 @@ class RunFolder:
             with safe_open(self.path / STATE, framework="numpy") as file:
                 entries = json.loads(file.metadata()["counters"])
             steps, scaler = entries.pop("steps"), entries.pop("scaler", {})
+            # Of a checkpoint that does not say so, all validations count as done.
+            entries.setdefault("validated", entries["iteration"])
             return Counters(**entries), steps, scaler
         except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
             raise self._damaged(error) from error

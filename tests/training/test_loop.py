@@ -6,12 +6,15 @@ import dataclasses
 import functools
 import math
 import shutil
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from napari_segrefiner.errors import CollapseError, InputError, OptionError
 from napari_segrefiner.io.datasets import find_sets
@@ -24,6 +27,7 @@ from napari_segrefiner.train_options import TrainOptions
 from napari_segrefiner.training import loop, start
 from napari_segrefiner.training.batches import Batch
 from napari_segrefiner.training.events import (
+    Event,
     Progress,
     Saved,
     Stopped,
@@ -34,7 +38,13 @@ from napari_segrefiner.training.events import (
 from napari_segrefiner.training.examples import EXAMPLES, read_examples
 from napari_segrefiner.training.learner import Learner, StepResult
 from napari_segrefiner.training.progress import COLLAPSE_AFTER, Clock, Recorder
-from napari_segrefiner.training.run_state import BEST, Counters, RunFolder
+from napari_segrefiner.training.run_state import (
+    BEST,
+    STATE,
+    VALIDATION,
+    Counters,
+    RunFolder,
+)
 from tests.training.test_learner import CONFIG
 
 
@@ -252,6 +262,168 @@ def test_a_stopped_run_resumes_as_if_it_had_not_stopped(
     ]
     for name, tensor in weights[0].items():
         assert torch.equal(tensor, weights[1][name])
+
+
+def _closed_at(iteration: int, events: Generator[Event, None, None]) -> None:
+    for event in events:
+        if isinstance(event, Progress) and event.iteration == iteration:
+            break
+    events.close()
+
+
+def _interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _are_alike(first: RunFolder, second: RunFolder) -> bool:
+    """Whether two runs have the same weights, scores and best models."""
+    ours, theirs = (
+        (load_file(run.path / STATE), load_model(run.best).network.state_dict())
+        for run in (first, second)
+    )
+    counters = [
+        dataclasses.replace(run.read_counters(), seconds=0) for run in (first, second)
+    ]
+    return (
+        counters[0] == counters[1]
+        and first.rows(VALIDATION) == second.rows(VALIDATION)
+        and all(
+            torch.equal(mine[name], yours[name])
+            for mine, yours in zip(ours, theirs, strict=True)
+            for name in mine
+        )
+    )
+
+
+@pytest.fixture
+def judged_options(
+    tiny_options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> TrainOptions:
+    """Four iterations with two validations; no pictures, which take the longest."""
+    monkeypatch.setattr(loop.Judge, "_draw", lambda *_: None)
+    monkeypatch.setattr(loop.Judge, "draw", lambda *_: None)
+    return dataclasses.replace(
+        tiny_options, validation_windows=4, validate_every=2, checkpoint_minutes=0
+    )
+
+
+@pytest.mark.parametrize("iteration", [2, 4])
+def test_a_validation_that_was_cut_off_is_made_up_for(
+    tmp_path: Path, set_folder: Path, judged_options: TrainOptions, iteration: int
+) -> None:
+    options = dataclasses.replace(judged_options, keep=(2, 4))
+    whole, run = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
+    list(loop.train(set_folder, whole.path, options))
+    _closed_at(iteration, loop.train(set_folder, run.path, options))
+    early = load_model(run.best).card
+    assert ("not validated" in early.limits) == (early.metrics is None)
+    assert (early.metrics is None) == (iteration == 2)
+    rest = list(loop.train(set_folder, run.path, TrainOptions(), resume=True))
+    assert isinstance(rest[1], Validated)
+    assert rest[1].iteration == iteration
+    done = rest[-1]
+    assert isinstance(done, TrainDone)
+    assert done.name == "run"
+    assert load_model("run").card.limits == ""
+    assert _are_alike(run, whole)
+    assert [path.stem for path in run.kept()] == ["2", "4"]
+
+
+def test_a_complete_run_installs_its_model_if_that_is_missing(
+    tmp_path: Path,
+    set_folder: Path,
+    judged_options: TrainOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "install_best", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(loop.train(set_folder, tmp_path / "run", judged_options))
+    names = []
+    for _ in range(2):
+        (done,) = loop.train(set_folder, tmp_path / "run", TrainOptions(), resume=True)
+        assert isinstance(done, TrainDone)
+        names.append(done.name)
+    assert names == ["run", ""]
+    assert load_model("run").card.name == "run"
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "reached"),
+    [
+        (Learner, "_update_mean", 2),  # within a step
+        (loop.Recorder, "is_sound", 2),  # between a step and its number
+        (RunFolder, "save_best", 3),  # between a score and its model
+        (loop.Judge, "_draw", 3),  # behind the rows of the scores
+    ],
+)
+def test_a_run_that_was_cut_off_at_any_place_goes_on_as_if_it_had_not(
+    tmp_path: Path,
+    set_folder: Path,
+    judged_options: TrainOptions,
+    monkeypatch: pytest.MonkeyPatch,
+    place: type,
+    name: str,
+    reached: int,
+) -> None:
+    options = dataclasses.replace(judged_options, validate_every=3, iterations=5)
+    whole, run = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
+    list(loop.train(set_folder, whole.path, options))
+    kept = getattr(place, name)
+
+    learners: list[Learner] = []
+    interrupts = [KeyboardInterrupt]
+
+    def fails_at_three(*args: Any) -> Any:
+        if interrupts and learners[0].reached in (None, 3):
+            raise interrupts.pop()
+        return kept(*args)
+
+    made = loop._Training._learner
+
+    def noted(*args: Any) -> Learner:
+        learners.append(made(*args))
+        return learners[0]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop._Training, "_learner", noted)
+        events = loop.train(set_folder, run.path, options)
+        for event in events:
+            if isinstance(event, Saved) and event.iteration == 2:
+                break
+        patched.setattr(place, name, fails_at_three)
+        with pytest.raises(KeyboardInterrupt):
+            list(events)
+    assert run.read_counters().iteration == reached
+    list(loop.train(set_folder, run.path, TrainOptions(), resume=True))
+    assert _are_alike(run, whole)
+
+
+def test_a_longer_run_forgets_that_it_has_ended_early(
+    tmp_path: Path, set_folder: Path, judged_options: TrainOptions
+) -> None:
+    options = dataclasses.replace(
+        judged_options,
+        iterations=9,
+        validate_every=1,
+        learning_rate=0.0,
+        early_stop=2,
+    )
+    ends = []
+    for given in (options, TrainOptions(iterations=9), TrainOptions(iterations=9)):
+        *_, done = loop.train(set_folder, tmp_path, given, resume=bool(ends))
+        assert isinstance(done, TrainDone)
+        ends.append((done.iterations, done.is_early))
+    assert ends == [(3, True), (5, True), (7, True)]
+
+
+def test_the_curves_of_a_validation_reach_it(
+    tmp_path: Path, set_folder: Path, judged_options: TrainOptions
+) -> None:
+    run = RunFolder(tmp_path)
+    for event in loop.train(set_folder, run.path, judged_options):
+        if isinstance(event, Validated):
+            assert run.rows("log.csv")[-1]["iteration"] == str(event.iteration)
 
 
 def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from napari_segrefiner.core.denoiser import Arithmetic
 from napari_segrefiner.errors import InputError
@@ -62,6 +64,20 @@ def test_restored_learner_goes_on_exactly_as_the_saved_one(
         first.mean_network.parameters(), second.mean_network.parameters(), strict=True
     ):
         assert torch.equal(ours, theirs)
+
+
+def test_a_checkpoint_that_tells_of_no_validations_counts_as_validated(
+    tmp_path: Path,
+) -> None:
+    run = RunFolder(tmp_path)
+    run.save(make_learner(), Counters(iteration=7, iterations=7))
+    assert not run.read_counters().is_complete
+    with safe_open(tmp_path / STATE, "pt") as file:
+        entries = json.loads(file.metadata()["counters"])
+    del entries["validated"]
+    tensors = load_file(tmp_path / STATE)
+    save_file(tensors, tmp_path / STATE, {"counters": json.dumps(entries)})
+    assert run.read_counters().is_complete
 
 
 def test_a_save_that_was_cut_off_leaves_the_last_checkpoint(tmp_path: Path) -> None:
