@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -97,6 +99,7 @@ class PublishedSamples:
         self.has_patches = has_patches
         self.cache = cache
         self.items: list[Item] = []
+        self.places: list[str] = []
         self.counts: dict[str, dict[str, int]] = {}
         problems = [text for one in sets for text in one.problems]
         is_wide: list[bool] = []
@@ -110,6 +113,7 @@ class PublishedSamples:
                     continue
                 if min(height, width) >= SMALLEST_SIDE:
                     self.items.append(item)
+                    self.places.append(f"{one.name}/{item.stem}")
                     is_wide.append(width > height)
             self.counts[one.name] = {"images": len(self.items) - before}
         if not self.items:
@@ -210,7 +214,7 @@ class PublishedSamples:
                 return read_mask(path).astype(bool)
         if self.cache is None:
             return self._made_coarse(which, fine, is_expanded=is_expanded)
-        kept = self.cache / f"{self.seed}-{which}-{folder}.png"
+        kept = self.cache / f"{self.seed}-{self._key(which, fine)}-{folder}.png"
         if not kept.exists():
             coarse = self._made_coarse(which, fine, is_expanded=is_expanded)
             try:
@@ -225,6 +229,12 @@ class PublishedSamples:
             message = f"{kept} is not of this data set; remove {self.cache}."
             raise InputError(message)
         return coarse
+
+    def _key(self, which: int, fine: Mask) -> str:
+        """What tells a mask from all others, whatever files come and go beside it."""
+        digest = hashlib.sha256(os.fsencode(f"{self.places[which]} {fine.shape} "))
+        digest.update(np.packbits(fine).tobytes())
+        return digest.hexdigest()[:16]
 
     def _made_coarse(self, which: int, fine: Mask, *, is_expanded: bool) -> Mask:
         bits = np.random.Philox(key=[self.seed, which], counter=_VARIANTS[is_expanded])

@@ -280,6 +280,30 @@ def test_made_coarse_masks_are_kept_and_used_again(
     assert np.array_equal(again.sample(0)[2], first[0][2])
 
 
+def test_kept_coarse_masks_belong_to_their_images_when_files_come(
+    tmp_path: Path,
+) -> None:
+    folder, cache = tmp_path / "thin", tmp_path / "cache"
+
+    def overlaps(*names: str) -> list[float]:
+        for name in names:
+            y = {"a": 60, "b": 100, "c": 140}[name]
+            for kind in ("im", "gt"):
+                (folder / kind).mkdir(parents=True, exist_ok=True)
+                values = _disc((200, 220), y, 3 * y // 2, 40) * 255
+                image = Image.fromarray(values.astype(np.uint8))
+                image.save(folder / kind / f"{name}.png")
+        (folder / "train.txt").write_text("\n".join(names))
+        samples = PublishedSamples(
+            find_sets(folder, "train"), seed=0, side=64, has_patches=True, cache=cache
+        )
+        made = [samples.sample(number)[1:] for number in range(0, 16, 2)]
+        return [(fine & coarse).sum() / (fine | coarse).sum() for fine, coarse in made]
+
+    assert min(overlaps("b", "c")) > 0.5
+    assert min(overlaps("a", "b", "c")) > 0.5
+
+
 def test_prepared_coarse_masks_are_taken(masks_folder: Path) -> None:
     for name in ("coarse", "coarse_expand"):
         (masks_folder / name).mkdir()
