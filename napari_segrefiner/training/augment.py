@@ -81,6 +81,11 @@ def _spread(image: Colour) -> float:
     return float(image[:, ::4, ::4].std())
 
 
+def _is_grey(image: Colour) -> bool:
+    """Whether all channels are alike; two of them are in a picture of one colour."""
+    return np.array_equal(image[0], image[1]) and np.array_equal(image[1], image[2])
+
+
 def to_grey(rng: np.random.Generator, image: Colour) -> Colour:
     """A random mixture of the channels in all three."""
     weights = rng.dirichlet((1.0, 1.0, 1.0)).astype(np.float32)
@@ -95,8 +100,7 @@ def filter_at_random(rng: np.random.Generator, image: Colour) -> Colour:
     of the training pictures (random convolutions: Xu et al., ICLR 2021). The filter is
     even, so that edges stay where they are, or odd, so that they show as relief.
     """
-    is_grey = np.array_equal(image[0], image[1])
-    source = image[:1] if is_grey else image
+    source = image[:1] if _is_grey(image) else image
     kernels = _random_kernels(rng, len(source))
     filtered = np.stack(
         [
@@ -147,7 +151,7 @@ def change_gain(rng: np.random.Generator, image: Colour) -> Colour:
     """Gain and offset, together and with a smaller part of each channel's own."""
     gain = np.exp(rng.normal(0, 0.25) + rng.normal(0, 0.12, (3, 1, 1)))
     offset = rng.normal(0, 0.07) + rng.normal(0, 0.04, (3, 1, 1))
-    if np.array_equal(image[0], image[1]):  # grey stays grey
+    if _is_grey(image):  # grey stays grey
         gain, offset = gain[:1], offset[:1]
     return image * gain.astype(np.float32) + offset.astype(np.float32)
 
@@ -176,8 +180,9 @@ def soften(rng: np.random.Generator, image: Colour) -> Colour:
 def add_noise(rng: np.random.Generator, image: Colour) -> Colour:
     """Normal noise; in part stronger where it is bright, in part without colour."""
     sigma = np.float32(np.exp(rng.uniform(np.log(0.006), np.log(0.08))))
-    is_grey = np.array_equal(image[0], image[1])
-    shape = (1, *image.shape[1:]) if is_grey or rng.random() < 0.3 else image.shape
+    shape = (
+        (1, *image.shape[1:]) if _is_grey(image) or rng.random() < 0.3 else image.shape
+    )
     noise = rng.standard_normal(shape, dtype=np.float32)
     if rng.random() < 0.3:
         noise = blur(noise, 0.6) * 2

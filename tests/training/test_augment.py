@@ -49,6 +49,23 @@ def test_without_changes_the_image_is_the_same(image: npt.NDArray[np.float32]) -
     assert np.array_equal(augment(np.random.default_rng(0), image, _only()), image)
 
 
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_a_picture_of_one_colour_is_not_grey(
+    channel: int, image: npt.NDArray[np.float32]
+) -> None:
+    single = np.zeros_like(image)
+    single[channel] = image[channel]
+    filtered = aug.filter_at_random(np.random.default_rng(0), single)
+    spread = filtered.std(axis=(1, 2))
+    # The filter keeps the contrast of the whole: none where it sees no picture.
+    assert spread.max() > 0.05
+    gained = aug.change_gain(np.random.default_rng(0), single)
+    offsets = [gained[c].min() for c in range(3) if c != channel]
+    assert offsets[0] != offsets[1]
+    noisy = aug.add_noise(np.random.default_rng(1), single)
+    assert not np.array_equal(noisy[(channel + 1) % 3], noisy[(channel + 2) % 3])
+
+
 @pytest.mark.parametrize(
     "name", ["gamma", "gain", "inversion", "noise", "blur", "random_filter"]
 )
