@@ -20,8 +20,9 @@ from napari_segrefiner.options import (
 
 Normalisation = Literal["imagenet", "window"]
 
-#: Largest side in pixels that a card may ask of the network's grid.
-MAX_GRID = 4096
+#: Largest side in pixels that a card may ask of the network's grid, as of option
+#: ``grid``, and the largest step between sides: every crop is rounded up to it.
+MAX_GRID, MAX_MULTIPLE = 1024, 256
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,15 @@ class Grids:
         sides = (self.base, self.largest, self.multiple)
         is_usable = (
             all(isinstance(side, int) and 1 <= side <= MAX_GRID for side in sides)
+            and self.multiple <= MAX_MULTIPLE
             and isinstance(self.enlarge, int | float)
             and 1 <= self.enlarge <= MAX_GRID
         )
         if not is_usable:
-            msg = f"{self} cannot be used; sides from 1 to {MAX_GRID} px are expected."
+            msg = (
+                f"{self} cannot be used; sides from 1 to {MAX_GRID} px and a multiple "
+                f"up to {MAX_MULTIPLE} px are expected."
+            )
             raise ModelError(msg)
 
 
@@ -166,6 +171,13 @@ def _shown(value: Any) -> Any:
     if isinstance(value, dict):
         return {_shown(key): _shown(part) for key, part in value.items()}
     return value
+
+
+def without_run(recipe: Any) -> Any:
+    """A card's recipe for another model: a run knows its own by its id there."""
+    if not isinstance(recipe, dict):
+        return recipe
+    return {name: value for name, value in recipe.items() if name != "run"}
 
 
 def as_tuples(entries: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from napari_segrefiner.errors import ModelError
+from napari_segrefiner.models.card import without_run
 from napari_segrefiner.models.checkpoint import Model
 from napari_segrefiner.network import DenoisingUNet, ResBlock, Stage
 
@@ -60,6 +61,7 @@ def deepen(model: Model, stage_depth: int) -> Model:
         model.card,
         network=config,
         source=(source + model.card.source).strip(),
+        recipe=without_run(model.card.recipe),
         metrics=None,
         sha256="",
     )

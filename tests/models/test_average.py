@@ -54,6 +54,34 @@ def test_the_card_of_a_mean_has_all_licences_and_no_figures_of_others():
     assert mean.card.licence == "d; c"
 
 
+def test_the_card_of_a_mean_tells_of_all_and_is_no_model_of_a_run():
+    models = [make_model("a", 1), make_model("b", 2)]
+    facts = (
+        ("First.", {"name": "x"}, {"run": "1", "iteration": 3}, "Little."),
+        ("Second.", {"name": "y"}, {"run": "2", "iteration": 3}, "None."),
+    )
+    models = [
+        dataclasses.replace(
+            model,
+            card=dataclasses.replace(
+                model.card, description=text, data=data, recipe=recipe, limits=limits
+            ),
+        )
+        for model, (text, data, recipe, limits) in zip(models, facts, strict=True)
+    ]
+    card = average_models(models).card
+    assert card.description == "Mean of 2 models. First. Second."
+    assert card.data == [
+        {"model": models[0].origin, "data": {"name": "x"}},
+        {"model": models[1].origin, "data": {"name": "y"}},
+    ]
+    assert card.recipe == {"iteration": 3}  # the same of both but for the run
+    assert card.limits == "Little. None."
+    alike = average_models([models[0], models[0]]).card
+    assert alike.description == "First."
+    assert (alike.data, alike.limits) == ({"name": "x"}, "Little.")
+
+
 @pytest.mark.parametrize("what", ["network", "normalisation"])
 def test_models_of_different_kinds_have_no_mean(what):
     other = make_model("b", 2)

@@ -222,6 +222,8 @@ def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path, monkeypatch):
         {"normalisation": "surprise"},
         {"grids": {"base": 0}},
         {"grids": {"largest": 10**9}},
+        {"grids": {"largest": 2048}},
+        {"grids": {"largest": 1024, "multiple": 512}},
         {"grids": {"enlarge": 0.0}},
         {"network": {"groups": 7}},
     ],

@@ -57,6 +57,13 @@ def test_a_deeper_network_has_more_blocks_and_gives_the_same_logits(network, dep
         )
 
 
+def test_a_deeper_network_is_no_model_of_the_run():
+    model = _model()
+    card = dataclasses.replace(model.card, recipe={"run": "1", "seed": 4})
+    deeper = deepen(dataclasses.replace(model, card=card), 2)
+    assert deeper.card.recipe == {"seed": 4}
+
+
 def test_new_blocks_begin_alike_and_learn():
     deeper, again = deepen(_model(), 2), deepen(_model(), 2)
     torch.manual_seed(3)
