@@ -39,7 +39,7 @@ class Correction(NamedTuple):
     ids : tuple of int
         Labels of `fine` that are right, with the same numbers in `coarse`.
     name : str
-        Of the image.
+        Of the image; planes of one stack share it.
     """
 
     image: Any
@@ -54,6 +54,10 @@ class Subject(NamedTuple):
 
     image: int
     label: int
+
+
+#: Name or number of an image, and a label: all subjects of one are held back together.
+WholeObject = tuple[str | int, int]
 
 
 def find_subjects(corrections: Sequence[Correction]) -> list[Subject]:
@@ -95,8 +99,22 @@ def able_subjects(
     return [s for s in subjects if s.label in present[s.image]]
 
 
+def whole_objects(
+    subjects: Sequence[Subject], corrections: Sequence[Correction]
+) -> dict[Subject, WholeObject]:
+    """The object that each subject is of: one label in all planes of an image.
+
+    What is learnt from one plane would answer for the next. If there is a single
+    object, its planes count as one each.
+    """
+    found: dict[Subject, WholeObject] = {
+        one: (corrections[one.image].name or one.image, one.label) for one in subjects
+    }
+    return found if len(set(found.values())) > 1 else {one: one for one in subjects}
+
+
 def split_subjects(
-    before: Mapping[Subject, float], n_subjects: int, seed: int
+    before: Mapping[Subject, float], objects: Mapping[Subject, WholeObject], seed: int
 ) -> list[list[Subject]]:
     """Which objects are held back: one part, or of few objects both halves in turn.
 
@@ -107,17 +125,23 @@ def split_subjects(
     ----------
     before : mapping of Subject to float
         IoU with their corrections of the objects that may be held back.
-    n_subjects : int
-        All corrected objects.
+    objects : mapping of Subject to WholeObject
+        Of all corrected objects; one that is in several planes is held back in all.
     seed : int
     """
     rng = np.random.default_rng(seed)
     subjects = list(before)
     shuffled = [subjects[k] for k in rng.permutation(len(subjects))]
     dealt = sorted(shuffled, key=lambda subject: before[subject] >= RIGHT)
-    if n_subjects < FOLDED_BELOW:
-        return [part for part in (dealt[::2], dealt[1::2]) if part]
-    return [dealt[:: round(1 / HELD_SHARE)]]
+    whole: dict[WholeObject, list[Subject]] = {}
+    for subject in dealt:
+        whole.setdefault(objects[subject], []).append(subject)
+    groups = list(whole.values())
+    if len(objects) < FOLDED_BELOW:
+        parts = [groups[::2], groups[1::2]]
+    else:
+        parts = [groups[:: round(1 / HELD_SHARE)]]
+    return [[one for group in part for one in group] for part in parts if part]
 
 
 def training_pairs(
@@ -184,10 +208,12 @@ def _renumbered(
     return renumber(fine), renumber(coarse), tuple(range(1, len(ids) + 1))
 
 
-def without(subjects: Sequence[Subject], held: Collection[Subject]) -> list[Subject]:
-    """The subjects that are not held back."""
-    left_out = set(held)
-    return [subject for subject in subjects if subject not in left_out]
+def without(
+    objects: Mapping[Subject, WholeObject], held: Collection[Subject]
+) -> list[Subject]:
+    """The subjects that are of no object that is held back."""
+    left_out = {objects[subject] for subject in held}
+    return [subject for subject, one in objects.items() if one not in left_out]
 
 
 def as_integers(corrections: Sequence[Correction]) -> list[Correction]:

@@ -23,6 +23,7 @@ from napari_segrefiner.training.correction_data import (
     find_subjects,
     split_subjects,
     training_pairs,
+    whole_objects,
     without,
 )
 from napari_segrefiner.training.correction_exam import Exam
@@ -157,7 +158,8 @@ class _Lesson:
         before = yield from self.exam.refined(self.model, able)
         if all(iou >= RIGHT for iou in before.values()):
             raise InputError(NOTHING_WRONG if able else NOTHING_COARSE)
-        parts = split_subjects(before, len(self.subjects), self.seed)
+        whole = whole_objects(self.subjects, self.corrections)
+        parts = split_subjects(before, whole, self.seed)
         is_folded = len(parts) > 1
         held = [subject for part in parts for subject in part]
         yield LearningStarted(len(self.subjects), len(held), len(parts))
@@ -168,7 +170,7 @@ class _Lesson:
         n_rounds = len(parts) + 1 if is_folded else 1
         learnt = self.model
         for number, part in enumerate(parts):
-            chosen = without(self.subjects, part)
+            chosen = without(whole, part)
             learnt = yield from self._teach(
                 chosen, seconds, share, number / n_rounds, 1 / n_rounds
             )

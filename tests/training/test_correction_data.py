@@ -18,6 +18,8 @@ from napari_segrefiner.training.correction_data import (
     find_subjects,
     split_subjects,
     training_pairs,
+    whole_objects,
+    without,
 )
 from napari_segrefiner.training.pictures import picture_of
 
@@ -69,13 +71,14 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
 )
 def test_few_objects_are_held_back_in_two_folds(n: int, sizes: list[int]) -> None:
     before = {Subject(0, k): 0.8 for k in range(n)}
-    parts = split_subjects(before, n, seed=1)
+    objects = {one: one for one in before}
+    parts = split_subjects(before, objects, seed=1)
     assert [len(part) for part in parts] == sizes
     flat = [subject for part in parts for subject in part]
     assert len(set(flat)) == len(flat)
     assert set(flat) <= set(before)
-    assert split_subjects(before, n, seed=1) == parts
-    assert split_subjects(before, n, seed=2) != parts
+    assert split_subjects(before, objects, seed=1) == parts
+    assert split_subjects(before, objects, seed=2) != parts
 
 
 @pytest.mark.parametrize(("n", "n_wrong"), [(12, 4), (12, 9), (30, 6), (30, 1)])
@@ -83,10 +86,41 @@ def test_what_was_wrong_and_what_was_right_is_dealt_out_alike(
     n: int, n_wrong: int
 ) -> None:
     before = {Subject(0, k): 0.8 if k < n_wrong else 1.0 for k in range(n)}
-    parts = split_subjects(before, n, seed=0)
+    parts = split_subjects(before, {one: one for one in before}, seed=0)
     shares = [sum(subject.label < n_wrong for subject in part) for part in parts]
     wanted = [n_wrong - n_wrong // 2, n_wrong // 2] if n < 24 else [-(-n_wrong // 3)]
     assert shares == wanted
+
+
+@pytest.mark.parametrize("n_planes", [4, 8])
+def test_planes_of_an_object_are_held_back_together(n_planes: int) -> None:
+    planes = [grid_of_discs(5)._replace(name="stack") for _ in range(n_planes)]
+    planes[1].coarse[planes[1].coarse == 1002] = 0  # drawn anew in this plane
+    subjects = find_subjects(planes)
+    objects = whole_objects(subjects, planes)
+    able = able_subjects(subjects, planes)
+    parts = split_subjects(dict.fromkeys(able, 0.8), objects, seed=0)
+    assert len(parts) == (2 if n_planes == 4 else 1)
+    for part in parts:
+        held = {subject.label for subject in part}
+        learnt = {subject.label for subject in without(objects, part)}
+        assert held
+        assert learnt
+        assert not held & learnt
+
+
+def test_equal_labels_of_other_images_are_other_objects() -> None:
+    images = [grid_of_discs(5), grid_of_discs(5), grid_of_discs(5)._replace(name="a")]
+    objects = whole_objects(find_subjects(images), images)
+    assert len(set(objects.values())) == 15
+
+
+def test_planes_of_a_single_object_are_held_back_one_by_one() -> None:
+    planes = [grid_of_discs(1)._replace(name="stack") for _ in range(6)]
+    objects = whole_objects(find_subjects(planes), planes)
+    parts = split_subjects(dict.fromkeys(objects, 0.8), objects, seed=0)
+    assert [len(part) for part in parts] == [3, 3]
+    assert len(without(objects, parts[0])) == 3
 
 
 def test_objects_without_a_coarse_mask_cannot_be_held_back() -> None:
