@@ -23,6 +23,8 @@ Simulator = Literal["mixed", "published"]
 
 #: ``init`` that stands for fresh weights, ``name`` that stands for no installation.
 NONE = "none"
+#: Largest seed that the generators take beside a sample's number.
+MAX_SEED = 2**63 - 1
 #: Batch that the learning rates of ``custom`` and ``quick`` are meant for.
 REFERENCE_BATCH = 32
 
@@ -319,6 +321,9 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.seed > MAX_SEED:
+            message = f"seed is {self.seed}; at most {MAX_SEED} is expected."
+            raise OptionError(message)
 
     def resolved(self) -> TrainOptions:
         """The options with the preset's values in place of None.

@@ -50,6 +50,9 @@ SET_WEIGHTS: Mapping[str, float] = MappingProxyType(
 MAX_SHAPES = 250
 #: Real coarse masks are not used where their IoU in the window is below this.
 MIN_REAL_IOU = 0.4
+#: Draws of a window before a composite takes its place; and without composites, before
+#: the pictures count as having none.
+TRIES, MOST_TRIES = 4, 100
 
 #: What is different in large windows: few parts of boundaries, nothing enlarged much.
 LARGE: Mapping[str, Any] = MappingProxyType(
@@ -166,13 +169,25 @@ class Samples:
         -------
         image : (3, S, S) float32 array in [0, 1]
         fine, coarse : (S, S) bool arrays
+
+        Raises
+        ------
+        InputError
+            If the pictures show too little of their objects, and no composites are
+            wanted.
         """
         rng = np.random.Generator(np.random.Philox(key=[self.seed, index]))
-        if rng.random() < self.options.composite_share:
-            made = self._composite(rng)
-        else:
-            made = self._real(rng) or self._composite(rng)
-        image, fine, coarse = made
+        share = self.options.composite_share
+        made = None
+        if rng.random() >= share:
+            made = self._real(rng, TRIES if share else MOST_TRIES)
+        if made is None and not share:
+            msg = (
+                f"{MOST_TRIES} windows in a row show too little of an object, or "
+                "nothing else; objects with their surroundings are expected."
+            )
+            raise InputError(msg)
+        image, fine, coarse = made or self._composite(rng)
         return augment(rng, image, self.options.colour), fine, coarse
 
     def enlarged(self) -> Samples:
@@ -234,9 +249,11 @@ class Samples:
             options=self.options.simulator,
         )
 
-    def _real(self, rng: np.random.Generator) -> tuple[Image, Mask, Mask] | None:
-        """A window on a picture; None if 4 tries show too little of an object."""
-        for _ in range(4):
+    def _real(
+        self, rng: np.random.Generator, tries: int
+    ) -> tuple[Image, Mask, Mask] | None:
+        """A window on a picture; None if all tries show too little of an object."""
+        for _ in range(tries):
             _, pictures = self.sets[int(rng.choice(len(self.sets), p=self.share))]
             picture = pictures[int(rng.integers(len(pictures)))]
             thing = self._draw_thing(rng, picture)

@@ -140,11 +140,7 @@ def held_back(
     for one in found:
         try:
             source = _validation_source(one, options, folder, told)
-        except InputError as error:
-            logger.warning("Set %s is not validated: %s", one.name, error)
-            continue
-        windows.append(
-            draw_windows(
+            drawn = draw_windows(
                 one.name,
                 source,
                 n,
@@ -152,7 +148,10 @@ def held_back(
                 config.card.normalisation,
                 shown=SHOWN * max(1, SHEET_ROWS // len(found)),
             )
-        )
+        except InputError as error:
+            logger.warning("Set %s is not validated: %s", one.name, error)
+            continue
+        windows.append(drawn)
     return Held(windows, limits if windows else UNVALIDATED)
 
 

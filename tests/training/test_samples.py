@@ -13,6 +13,7 @@ from PIL import Image
 from napari_segrefiner.errors import InputError, OptionError
 from napari_segrefiner.io.datasets import find_sets
 from napari_segrefiner.io.pairs import Pair
+from napari_segrefiner.train_options import TrainOptions
 from napari_segrefiner.training.augment import AugmentOptions
 from napari_segrefiner.training.samples import SampleOptions, Samples
 
@@ -37,6 +38,13 @@ SETS = [("dark", [_pair(10)]), ("bright", [_pair(240), _pair(240)])]
 @pytest.fixture(scope="module")
 def samples() -> Samples:
     return Samples(SETS, seed=3)
+
+
+def test_the_largest_seed_is_taken_and_a_larger_one_refused() -> None:
+    largest = TrainOptions(seed=2**63 - 1).seed
+    assert Samples(SETS, seed=largest).sample(0)[1].any()
+    with pytest.raises(OptionError, match=f"at most {largest} is expected"):
+        TrainOptions(seed=largest + 1)
 
 
 def test_a_sample_depends_on_seed_and_number_alone(samples: Samples) -> None:
@@ -103,6 +111,19 @@ def test_composites_have_their_share() -> None:
         made = Samples(SETS, seed=0, options=options)
         flat = sum(bool(np.ptp(made.sample(i)[0]) < 1e-6) for i in range(20))
         assert flat == 20 if share == 0 else flat < 5
+
+
+def test_without_composites_nothing_stands_in_for_a_picture() -> None:
+    pair = _pair(10)
+    full = dataclasses.replace(pair, labels=np.ones_like(pair.labels), coarse=())
+    for share in (0.0, 0.01):
+        options = SampleOptions(composite_share=share, colour=NO_COLOUR)
+        samples = Samples([("full", [full])], seed=0, options=options)
+        if share:
+            assert samples.sample(1)[1].any()
+            continue
+        with pytest.raises(InputError, match="100 windows in a row"):
+            samples.sample(1)
 
 
 def test_other_windows_have_other_sides() -> None:

@@ -6,8 +6,10 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from napari_segrefiner.io.datasets import ImageSet, Item, find_sets
 from napari_segrefiner.models.card import ModelCard
@@ -89,6 +91,24 @@ def test_scores_of_learnt_pictures_are_said_to_be_such(
     found = _limits(learnt, validated)
     assert found.startswith(said)
     assert bool(found) == bool(said)
+
+
+def test_a_set_without_a_window_to_validate_with_is_left_out(
+    set_folder: Path,
+    tmp_path: Path,
+    tiny_options: TrainOptions,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in ("cells", "full"):
+        shutil.copytree(set_folder, tmp_path / "data" / name)
+    for path in (tmp_path / "data" / "full" / "labels").iterdir():
+        Image.fromarray(np.ones((64, 64), np.uint8)).save(path)
+    options = dataclasses.replace(tiny_options, validation_windows=4).resolved()
+    config = RunConfig("", options, ModelCard("", "", "", CONFIG))
+    learnt = find_sets(tmp_path / "data", "train")
+    held = held_back(tmp_path / "data", learnt, config, tmp_path, set())
+    assert [one.name for one in held.windows] == ["cells"]
+    assert "Set full is not validated: 100 windows in a row" in caplog.text
 
 
 def test_a_training_without_anything_to_validate_with_says_so(
