@@ -36,6 +36,8 @@ CONFIG = "config.json"
 STATE = "state.safetensors"
 LOG = "log.csv"
 VALIDATION = "validation.csv"
+#: Names of sets that are no UTF-8 come back as they were.
+NAMES = "surrogateescape"
 KEPT = "kept"
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -286,7 +288,7 @@ class RunFolder:
                     name, self.rows(name), list(dict(row) | dict.fromkeys(columns))
                 )
                 columns = self._columns(name)
-            with path.open("a", newline="", encoding="utf-8") as file:
+            with path.open("a", newline="", encoding="utf-8", errors=NAMES) as file:
                 writer = csv.DictWriter(file, columns or list(row))
                 if not columns:
                     writer.writeheader()
@@ -310,14 +312,14 @@ class RunFolder:
         path = self.path / name
         if not path.exists():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors=NAMES) as file:
             return list(csv.DictReader(file))
 
     def _columns(self, name: str) -> list[str]:
         path = self.path / name
         if not path.exists():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors=NAMES) as file:
             return next(csv.reader(file), [])
 
     def _rewrite(
@@ -325,7 +327,7 @@ class RunFolder:
     ) -> None:
         with (
             self._whole(name) as part,
-            part.open("w", newline="", encoding="utf-8") as file,
+            part.open("w", newline="", encoding="utf-8", errors=NAMES) as file,
         ):
             writer = csv.DictWriter(file, columns, extrasaction="ignore")
             writer.writeheader()

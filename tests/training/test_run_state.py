@@ -21,6 +21,7 @@ from napari_segrefiner.training.run_state import (
     BEST,
     LOG,
     STATE,
+    VALIDATION,
     Counters,
     RunConfig,
     RunFolder,
@@ -154,3 +155,12 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         )
     with pytest.raises(InputError, match="cannot be written"):
         run.save(make_learner(), Counters())
+
+
+def test_names_that_are_no_text_come_back_as_they_were(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for iteration in (1, 2, 3):
+        row = {"iteration": iteration, "name": "caf\udce9 é"}
+        run.append(VALIDATION, row)
+    run.trim(VALIDATION, 2)
+    assert [row["name"] for row in run.rows(VALIDATION)] == ["caf\udce9 é"] * 2
