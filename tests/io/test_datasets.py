@@ -260,8 +260,8 @@ def test_damaged_groups_are_refused_with_their_file(tmp_path: Path, text: str) -
 def test_names_that_are_no_text_are_taken_as_they_are(tmp_path: Path) -> None:
     _flat(tmp_path, 5)
     for part, ending in (("images", b"png"), ("labels", b"tif")):
-        name = os.fsencode(tmp_path / part) + b"/caf\xe9." + ending
+        name = os.fsencode(tmp_path / part) + b"/zell\xe9." + ending
         Path(os.fsdecode(name)).write_bytes(b"")
     train, val = _sides(tmp_path)
-    assert os.fsdecode(b"caf\xe9") in train | val
+    assert os.fsdecode(b"zell\xe9") in train | val
     assert fingerprint(find_sets(tmp_path, "train"))
