@@ -116,12 +116,14 @@ def write_undoable(layer: Labels, edits: list[Edit]) -> int:
 @contextmanager
 def in_sight(layer: Labels) -> Iterator[None]:
     """Show a layer meanwhile: a hidden one has no slice that could be written to."""
-    was_visible = layer.visible
+    if layer.visible:  # showing it again would take the tool out of the user's hand
+        yield
+        return
     layer.visible = True
     try:
         yield
     finally:
-        layer.visible = was_visible
+        layer.visible = False
 
 
 def write_directly(data: IntArray, edits: list[Edit]) -> int:

@@ -136,7 +136,8 @@ class RunWriter:
                 if other is not layer
             ]
         mode = active.mode if active in replaced else run.source.mode
-        layer.visible = True
+        if not layer.visible:
+            layer.visible = True
         for other in replaced:
             if other.visible:
                 other.visible = False

@@ -471,6 +471,12 @@ def test_the_tool_in_hand_stays_in_hand(stage: Stage) -> None:
     stage.work.finish()
     assert stage.viewer.layers.selection.active is stage.result
     assert stage.result.mode == "pan_zoom"
+    stage.viewer.layers.selection.active = stage.labels
+    stage.controller.refine_object(stage.labels, 9)
+    stage.viewer.layers.selection.active = stage.result
+    stage.result.mode = "paint"
+    stage.work.finish()
+    assert stage.result.mode == "paint"
 
 
 def test_a_hidden_result_is_written_into_as_one_undo_step() -> None:
