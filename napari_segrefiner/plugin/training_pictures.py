@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_segrefiner.training.charts import INK, ORANGE, PAPER, SKY
 from napari_segrefiner.training.examples import Example
-from napari_segrefiner.training.tiles import outlined
+from napari_segrefiner.training.tiles import outlined, overlap
 
 #: Windows that are shown; more would have to be scrolled to.
 MOST = 4
@@ -75,7 +75,7 @@ class Pictures(QWidget):
             for column, tile in enumerate(tiles):
                 painter.drawImage(QPointF(column * (side + GAP), y), tile)
             name, one = self._examples[row]
-            texts = (_overlap(one.coarse, one.fine), _overlap(one.refined, one.fine))
+            texts = (overlap(one.coarse, one.fine), overlap(one.refined, one.fine))
             for column, text in enumerate((*texts, name)):
                 _caption(painter, column * (side + GAP), y, side, text)
         painter.end()
@@ -128,8 +128,3 @@ def _caption(painter: QPainter, x: float, y: float, side: int, text: str) -> Non
     painter.fillRect(room, ground)
     painter.setPen(QColor(*INK))
     painter.drawText(room, shown, QTextOption(Qt.AlignmentFlag.AlignCenter))
-
-
-def _overlap(mask: Any, fine: Any) -> str:
-    union = (mask | fine).sum()
-    return f"IoU {(mask & fine).sum() / union:.2f}" if union else "empty"

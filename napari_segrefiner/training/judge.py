@@ -20,6 +20,7 @@ from napari_segrefiner.training.tiles import (
     Row,
     draw_rows,
     outlined,
+    overlap,
 )
 from napari_segrefiner.training.validate import (
     SHOWN,
@@ -251,16 +252,11 @@ def _row(name: str, examples: Sequence[Example]) -> Row:
         ):
             tiles.append(outlined(one.picture, [(mask, colour)], side))
         captions += [
-            _overlap(one.coarse, one.fine),
-            _overlap(one.refined, one.fine),
+            overlap(one.coarse, one.fine),
+            overlap(one.refined, one.fine),
             "",
         ]
     return Row(name, tiles, captions)
-
-
-def _overlap(mask: Any, fine: Any) -> str:
-    union = (mask | fine).sum()
-    return f"IoU {(mask & fine).sum() / union:.2f}" if union else "empty"
 
 
 def _cut(text: str, most: int) -> str:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from skimage.measure import find_contours
 
+from napari_segrefiner.core.boundary import edge
 from napari_segrefiner.training.fields import blur, grid, random_field
 
 Mask = npt.NDArray[np.bool_]
@@ -218,18 +219,11 @@ def iou(first: Mask, second: Mask) -> float:
 
 def signed_distance(mask: Mask) -> Grey:
     """Distance in px to the boundary, positive inside, .5 at the pixels beside it."""
-    across = mask[:, 1:] != mask[:, :-1]
-    down = mask[1:] != mask[:-1]
-    edge = np.zeros_like(mask)
-    edge[:, 1:] |= across
-    edge[:, :-1] |= across
-    edge[1:] |= down
-    edge[:-1] |= down
-    edge &= mask
-    if not edge.any():  # all inside or all outside
+    beside = edge(mask)
+    if not beside.any():  # all inside or all outside
         far = np.float32(mask.shape[0])
         return np.full(mask.shape, far if mask.any() else -far, np.float32)
-    away = ndimage.distance_transform_edt(~edge).astype(np.float32)
+    away = ndimage.distance_transform_edt(~beside).astype(np.float32)
     result: Grey = np.where(mask, away + np.float32(0.5), np.float32(0.5) - away)
     return result
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from napari_segrefiner.core.resampling import mirrored
 from napari_segrefiner.training.fields import blur, enlarge, grid, random_field
-from napari_segrefiner.training.windows import reflect
 
 if TYPE_CHECKING:
     from napari_segrefiner.training.pictures import Picture
@@ -103,8 +103,8 @@ def _crop(
     n = side // zoom
     height, width = level.shape[:2]
     y0, x0 = int(rng.integers(height)), int(rng.integers(width))
-    rows = reflect(np.arange(y0 - n // 2, y0 - n // 2 + n), height)
-    columns = reflect(np.arange(x0 - n // 2, x0 - n // 2 + n), width)
+    rows = mirrored(np.arange(y0 - n // 2, y0 - n // 2 + n), height)
+    columns = mirrored(np.arange(x0 - n // 2, x0 - n // 2 + n), width)
     piece = level[rows[:, None], columns].transpose(2, 0, 1).astype(np.float32)
     piece /= np.float32(255)
     if zoom > 1:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from napari_segrefiner.core.boundary import edge
 from napari_segrefiner.training.charts import (
     FAINT,
     INK,
@@ -60,16 +61,14 @@ def outlined(
             (1 - TINT) * values + TINT * np.asarray(colour, np.float32),
             values,
         )
-        values = np.where(_edge(large)[..., None], np.asarray(colour), values)
+        values = np.where(edge(large)[..., None], np.asarray(colour), values)
     return Image.fromarray(values.round().astype(np.uint8))
 
 
-def _edge(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Pixels of the mask beside one that is not in it; the border is no edge."""
-    padded = np.pad(mask, 1, mode="edge")
-    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    result: npt.NDArray[np.bool_] = mask & ~inner
-    return result
+def overlap(mask: npt.NDArray[np.bool_], fine: npt.NDArray[np.bool_]) -> str:
+    """The caption of a mask: its IoU with the fine one."""
+    union = (mask | fine).sum()
+    return f"IoU {(mask & fine).sum() / union:.2f}" if union else "empty"
 
 
 def draw_rows(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
+from napari_segrefiner.core.resampling import mirrored
 from napari_segrefiner.geometry import Box
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def warp_window(
     factor = 1 << level
     reduced = picture.levels[level]
     rows, columns = _reach(window, factor, side)
-    iy, ix = reflect(rows, reduced.shape[0]), reflect(columns, reduced.shape[1])
+    iy, ix = mirrored(rows, reduced.shape[0]), mirrored(columns, reduced.shape[1])
     y0, y1, x0, x1 = iy.min(), iy.max() + 1, ix.min(), ix.max() + 1
     block = slice(y0 * factor, y1 * factor), slice(x0 * factor, x1 * factor)
     labels = picture.labels[block]
@@ -173,18 +174,6 @@ def warp_window(
     fine = masks[..., 0]
     others = masks[..., 1] & ~fine
     return shown, fine, others, masks[..., 2] if coarse is not None else None
-
-
-def reflect(index: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
-    """Indices mirrored at the border into 0..size-1, the border pixel repeated.
-
-    Examples
-    --------
-    >>> reflect(np.array([-2, -1, 0, 2, 3, 4]), 3)
-    array([1, 0, 0, 2, 2, 1])
-    """
-    folded = index % (2 * size)
-    return np.where(folded < size, folded, 2 * size - 1 - folded)
 
 
 def _middle(box: Box) -> tuple[float, float]:

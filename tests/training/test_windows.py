@@ -12,7 +12,6 @@ from napari_segrefiner.training.windows import (
     Window,
     WindowOptions,
     draw_window,
-    reflect,
     warp_mask,
     warp_window,
 )
@@ -140,11 +139,6 @@ def test_beyond_the_border_picture_and_masks_are_mirrored() -> None:
     assert np.array_equal(fine, fine[::-1])
     assert np.array_equal(image, image[:, ::-1])
     assert np.count_nonzero(fine) == 2 * 6 * 20
-
-
-def test_reflection_repeats_the_border_pixel_and_goes_on_for_ever() -> None:
-    found = reflect(np.arange(-7, 9), 3).tolist()
-    assert found == [0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1, 2]
 
 
 def test_windows_of_small_objects_show_all_of_them() -> None:
