@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_tuned,
     )
     from napari_segrefiner.io.atomic import check_destinations
-    from napari_segrefiner.io.datasets import annotation_files
+    from napari_segrefiner.io.datasets import annotation_files, is_data
     from napari_segrefiner.models.catalogue import load_model
     from napari_segrefiner.options import RefineOptions
 
@@ -73,7 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     check_destinations(
         arguments.output,
         overwrite=arguments.overwrite,
-        inputs=[*annotation_files(arguments.data), Path(arguments.model)],
+        inputs=[
+            *annotation_files(arguments.data),
+            *[arguments.output] * is_data(arguments.output, arguments.data),
+            Path(arguments.model),
+        ],
     )
     model = load_model(arguments.model)
     choices = []

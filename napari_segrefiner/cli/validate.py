@@ -139,7 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.evaluation.coarse_sets import is_made
     from napari_segrefiner.evaluation.validation import variants
     from napari_segrefiner.io.atomic import check_destinations
-    from napari_segrefiner.io.datasets import annotation_files
+    from napari_segrefiner.io.datasets import annotation_files, is_data
 
     plan = read_plan(arguments)
     runs = variants(
@@ -155,12 +155,13 @@ def run(arguments: argparse.Namespace) -> int:
         msg = "--resume needs --json F, the file to go on from."
         raise OptionError(msg)
     is_resumed = arguments.resume and arguments.json.exists()
+    written = arguments.json, arguments.markdown
     check_destinations(
-        arguments.json,
-        arguments.markdown,
+        *written,
         overwrite=arguments.overwrite or is_resumed,
         inputs=[
             *annotation_files(arguments.data),
+            *(one for one in written if one and is_data(one, arguments.data)),
             arguments.tuned,
             Path(arguments.model),
         ],

@@ -140,7 +140,7 @@ def find_files(
             f"{' and '.join(str(f) for f in folders.values())}; files belong together "
             "by name, as in truth/a.png and coarse/a.tif."
         )
-        raise InputError(msg)
+        raise InputError(" ".join([msg, *(one.reason for one in unused[:1])]))
     return found
 
 

@@ -169,7 +169,8 @@ def _is_missing(masks: Mapping[str, Path], one: MaskFile) -> bool:
 def read_mask(path: Path, shape: tuple[int, int] | None = None) -> Mask:
     """A mask, as large as `shape`: grey values are resized before the threshold.
 
-    White is 255 in 8 bits, else as :func:`.pairs.white_of` says.
+    White is 255 in 8 bits, in more the only value but 0, else as
+    :func:`.pairs.white_of` says.
 
     Raises
     ------
@@ -179,7 +180,10 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> Mask:
     grey = read_image(path)
     if grey.ndim == 3:  # without what the last of 2 or 4 channels hides
         grey = grey[..., : {2: 1, 4: 3}.get(grey.shape[-1], 3)]
-    white = white_of(grey)
+    white, highest = white_of(grey), grey.max(initial=0)
+    is_wide = grey.dtype.kind in "iu" and grey.dtype.itemsize > 1
+    if is_wide and np.all((grey == 0) | (grey == highest)):
+        white = highest or 1
     if grey.dtype.kind == "f" and grey.max(initial=0) > 1:
         white = 255
     if grey.ndim == 3:

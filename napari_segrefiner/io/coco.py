@@ -26,9 +26,9 @@ Mask = npt.NDArray[np.bool_]
 
 #: Folders beside an annotation file, or above it, that images are looked for in.
 IMAGE_FOLDERS = ("", "images", "train2017", "val2017", "JPEGImages")
-#: What such a file begins with, as a rule; with anything else it has two of the marks.
+#: What such a file begins with, as a rule; with anything else it has such a list.
 FIRST_KEYS = (b"info", b"images", b"annotations", b"categories", b"licenses", b"type")
-MARKS = (b'"images"', b'"annotations"', b'"categories"', b'"image_id"')
+LIST = re.compile(rb'"(?:images|annotations)"\s*:\s*\[\s*\{')
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 #: What is raised where something else stands than was expected.
@@ -190,7 +190,7 @@ def is_coco(path: Path) -> bool:
     text = head + tail
     if first[1] in FIRST_KEYS:
         return b'"images"' in text or b'"annotations"' in text
-    return sum(mark in text for mark in MARKS) > 1
+    return LIST.search(text) is not None
 
 
 def read_index(path: Path) -> tuple[list[Indexed], list[str]]:

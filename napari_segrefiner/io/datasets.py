@@ -245,30 +245,36 @@ def read_groups(root: Path, source: Path, name: str) -> Groups:
     Raises
     ------
     InputError
-        If a file is there but cannot be understood.
+        If a file is there but cannot be understood, beside `root` excepted.
     """
     folder, top = (path.parent if path.is_file() else path for path in (source, root))
     places = [folder]
     while places[-1] != top:
         places.append(places[-1].parent)
-    if folder == top:
-        places.append(folder.resolve().parent)
+    beside = folder.resolve().parent if folder == top else None
+    if beside is not None:
+        places.append(beside)
     names = (name, _without_ending(source).name, folder.resolve().name)
     problems = []
     for path in (place / GROUPS for place in places):
         if not path.is_file():
             continue
-        tree = _read_tree(path)
-        known = [one for one in names if one in tree]
-        if path.parent == source and not known:
-            known = list(tree) if len(tree) == 1 else []
-            if len(tree) > 1:
-                problems.append(
-                    f"{path} does not name {name} (it has {', '.join(tree)}), so that "
-                    "its images count as one group each; correct the name."
-                )
-        if known:
-            return Groups(path, _by_group(path, tree[known[0]]))
+        try:
+            tree = _read_tree(path)
+            known = [one for one in names if one in tree]
+            if path.parent == source and not known:
+                known = list(tree) if len(tree) == 1 else []
+                if len(tree) > 1:
+                    problems.append(
+                        f"{path} does not name {name} (it has {', '.join(tree)}), so "
+                        "that its images count as one group each; correct the name."
+                    )
+            if known:
+                return Groups(path, _by_group(path, tree[known[0]]))
+        except InputError as error:
+            if path.parent != beside:
+                raise
+            problems.append(str(error))  # it may be about something else
     return Groups(problems=tuple(problems))
 
 
@@ -304,6 +310,12 @@ def _unreadable(path: Path, reason: str) -> InputError:
         f"{path} cannot be read as {{set: {{split: {{group: [stems]}}}}}} ({reason}); "
         "correct the file, or remove it to split by file."
     )
+
+
+def is_data(path: Path, root: Path) -> bool:
+    """Whether a file in or under `root` may be a part of its sets."""
+    is_named = path.suffix.lower() in ENDINGS or path.name == GROUPS
+    return is_named and path.resolve().is_relative_to(root.resolve())
 
 
 def annotation_files(root: Path) -> list[Path]:

@@ -13,6 +13,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
 from xml.etree import ElementTree
@@ -43,6 +44,12 @@ _MAGIC: dict[bytes, Format] = {
 _LARGEST_RATIO = 2048
 #: Claims below this many bytes do no harm, even if the file does not keep them.
 _HARMLESS = 2**28
+
+#: What a TIFF may call the second of two samples: alpha, not another channel.
+_ALPHA = (
+    (tifffile.EXTRASAMPLE.ASSOCALPHA,),
+    (tifffile.EXTRASAMPLE.UNASSALPHA,),
+)
 
 #: What the readers raise for damaged files. They trust what they parse, so that a wrong
 #: byte can end in a division by zero, a failed token or any other error but their own.
@@ -205,10 +212,7 @@ def _read_pil(path: Path, format: Format) -> Raster:
     except _DAMAGE as error:
         raise _damaged(path, error) from error
     if format == "PNG" and raster.is_colour and _png_depth(path) == 16:
-        logger.warning(
-            "%s holds colours of 16 bits, of which 8 are read; a TIFF keeps them all.",
-            path,
-        )
+        _tell_of_bits(path)
     return raster
 
 
@@ -216,6 +220,14 @@ def _png_depth(path: Path) -> int:
     """Bits per value, the byte behind the format's name, width and height."""
     with path.open("rb") as file:
         return file.read(25)[24]
+
+
+@lru_cache(maxsize=4096)
+def _tell_of_bits(path: Path) -> None:
+    """Tell once of each file: a training reads them again and again."""
+    logger.warning(
+        "%s holds colours of 16 bits, of which 8 are read; a TIFF keeps them all.", path
+    )
 
 
 def _from_pil(image: Image.Image, format: Format) -> Raster:
@@ -318,7 +330,7 @@ def _decode_tiff(path: Path) -> Raster:
         colour = page.photometric in (
             tifffile.PHOTOMETRIC.RGB,
             tifffile.PHOTOMETRIC.YCBCR,
-        )
+        ) or (page.samplesperpixel == 2 and page.extrasamples[:1] in _ALPHA)
         try:
             array = series.asarray()
         except _DAMAGE as error:

@@ -137,7 +137,7 @@ def split_subjects(
     for subject in dealt:
         whole.setdefault(objects[subject], []).append(subject)
     groups = list(whole.values())
-    if len(objects) < FOLDED_BELOW:
+    if len(set(objects.values())) < FOLDED_BELOW:
         parts = [groups[::2], groups[1::2]]
     else:
         parts = [groups[:: round(1 / HELD_SHARE)]]

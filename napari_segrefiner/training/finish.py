@@ -53,7 +53,7 @@ def install_best(run: RunFolder, config: RunConfig, counters: Counters) -> str:
 
 def is_installed(config: RunConfig) -> bool:
     """Whether a model of the run is in the user's catalogue, or is not to go there."""
-    if config.options.name == NONE:
+    if config.options.name == NONE or not config.run_id:  # of none it can be told
         return True
     return any(_is_of_run(entry, config) for entry in entries())
 

@@ -206,7 +206,8 @@ class PublishedSamples:
     def _stored_coarse(self, which: int, fine: Mask, *, is_expanded: bool) -> Mask:
         """The coarse mask of an image, one of two that are always the same.
 
-        A file if there is one, else made from random numbers of the image alone.
+        A file if there is one, else made from the random numbers of its place in the
+        list of images.
         """
         folder = "coarse_expand" if is_expanded else "coarse"
         for path in self.items[which].coarse:

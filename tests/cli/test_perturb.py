@@ -195,6 +195,18 @@ def test_annotations_are_not_replaced(tmp_path, capsys, command):
     assert path.read_text() == '{"images": [], "annotations": []}'
 
 
+@pytest.mark.parametrize("command", ["validate", "tune"])
+@pytest.mark.parametrize("name", ["labels/a.png", "groups.json"])
+def test_files_of_the_data_are_not_replaced(tmp_path, capsys, command, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    flag = "--json" if command == "validate" else "-o"
+    assert main([command, str(tmp_path), flag, str(path), "--overwrite"]) == 2
+    assert f"{path.name} is one of the inputs" in capsys.readouterr().err
+    assert path.read_text() == "mine"
+
+
 def test_masks_and_annotations_give_coarse_masks_too(tmp_path, capsys):
     folder = tmp_path / "d"
     mask = disk((60, 80), 30, 40, 18)

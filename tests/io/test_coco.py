@@ -293,6 +293,9 @@ def test_files_may_begin_otherwise(tmp_path: Path) -> None:
         assert np.count_nonzero(one.annotations.labels()) == 16
     path.write_text(json.dumps({"totals": {}, "images": []}))  # evaluate's scores
     assert not is_coco(path)
+    facts = {"name": "cells", "images": 120, "categories": ["nucleus"]}
+    path.write_text(json.dumps(facts))  # of a data set
+    assert not is_coco(path)
 
 
 @pytest.mark.parametrize(("listed", "given"), [("7", 7), (7, "7"), (7, 7.0)])

@@ -256,6 +256,20 @@ def test_damaged_groups_are_refused_with_their_file(tmp_path: Path, text: str) -
         find_sets(tmp_path, "train")
 
 
+@pytest.mark.parametrize("text", ["[1, 2]", '{"s": ["x"]}', "no JSON"])
+def test_a_strange_file_of_groups_beside_the_data_is_told_and_passed_over(
+    tmp_path: Path, text: str
+) -> None:
+    _flat(tmp_path / "s", 5)
+    (tmp_path / "groups.json").write_text(text)
+    (one,) = find_sets(tmp_path / "s", "train")
+    assert len(one.items) == 4
+    (problem,) = one.problems
+    assert "groups.json cannot be read as" in problem
+    with pytest.raises(InputError, match=r"groups\.json cannot be read as"):
+        find_sets(tmp_path, "train")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")
 def test_names_that_are_no_text_are_taken_as_they_are(tmp_path: Path) -> None:
     _flat(tmp_path, 5)

@@ -325,13 +325,19 @@ def test_bits_that_are_cut_off_are_told(tmp_path, caplog, n, colour):
     (tmp_path / "a.png").write_bytes(png(7, 1, row, depth=16, colour=colour))
     image = read_image(tmp_path / "a.png")
     assert np.unique(image).tolist() == [0x1234 if n == 1 else 0x12]
-    assert ("a.png holds colours of 16 bits" in caplog.text) == (n > 1)
+    read_image(tmp_path / "a.png")
+    assert caplog.text.count("a.png holds colours of 16 bits") == (n > 1)
 
 
 def test_grey_with_alpha_is_read_as_grey(tmp_path):
     alpha = np.stack([GREY8, RGB[..., 0]], -1)
     Image.fromarray(alpha).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), GREY8)
+    tags = {"photometric": "minisblack", "planarconfig": "contig"}
+    tifffile.imwrite(tmp_path / "a.tif", alpha, extrasamples=("unassalpha",), **tags)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), GREY8)
+    tifffile.imwrite(tmp_path / "b.tif", alpha, **tags)  # two channels
+    np.testing.assert_array_equal(read_image(tmp_path / "b.tif"), alpha)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_planes_of_an_object_are_held_back_together(n_planes: int) -> None:
     objects = whole_objects(subjects, planes)
     able = able_subjects(subjects, planes)
     parts = split_subjects(dict.fromkeys(able, 0.8), objects, seed=0)
-    assert len(parts) == (2 if n_planes == 4 else 1)
+    assert len(parts) == 2  # five objects are few, in however many planes
     for part in parts:
         held = {subject.label for subject in part}
         learnt = {subject.label for subject in without(objects, part)}

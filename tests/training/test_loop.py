@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import math
 import shutil
 from collections.abc import Generator
@@ -346,6 +347,13 @@ def test_a_complete_run_installs_its_model_if_that_is_missing(
         names.append(done.name)
     assert names == ["run", ""]
     assert load_model("run").card.name == "run"
+    config = tmp_path / "run" / "config.json"
+    content = json.loads(config.read_text(encoding="utf-8"))
+    del content["run_id"]  # none of its models can be told from others
+    config.write_text(json.dumps(content), encoding="utf-8")
+    (done,) = loop.train(set_folder, tmp_path / "run", TrainOptions(), resume=True)
+    assert isinstance(done, TrainDone)
+    assert done.name == ""
 
 
 @pytest.mark.parametrize(
