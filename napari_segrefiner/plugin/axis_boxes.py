@@ -74,9 +74,10 @@ class ChannelBox(SteadyComboBox):
         """Offer the channels of `image` that `labels` lack."""
         channels = None
         self._watch.follow(image, labels)
+        self._image = _ref(image)
+        self._labels = _ref(labels)
         if image is not None and labels is not None:
             channels = find_channels(image, labels)
-            self._image, self._labels = weakref.ref(image), weakref.ref(labels)
         if channels == self._channels and (channels is None or self.count()):
             return
         self._channels = channels
@@ -108,6 +109,10 @@ class ChannelBox(SteadyComboBox):
             return None
         at = image.world_to_data(self._viewer.dims.point)[channels.axis]
         return min(max(int(np.round(at)), 0), channels.count - 1)
+
+
+def _ref(layer: Layer | None) -> Callable[[], Layer | None]:
+    return weakref.ref(layer) if layer is not None else lambda: None
 
 
 class PlanesBox(SteadyComboBox):

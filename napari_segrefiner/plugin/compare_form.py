@@ -59,6 +59,8 @@ class CompareForm(QWidget):
         form.addRow("Refined", self.refined_list)
         form.addRow("Image", self.image_box)
         form.addRow("Pairs", self.pairing_box)
+        self._is_vacated = False
+        self.truth_box.vacated.connect(self._on_truth_vacated)
         for box in (self.truth_box, self.coarse_box):
             box.chosen.connect(self._hide_chosen)
             box.offered.connect(self._guess_again)
@@ -101,12 +103,16 @@ class CompareForm(QWidget):
         """The truth and the coarse labels are no refined ones."""
         self.refined_list.hide_layers(self.truth_box.layer, self.coarse_box.layer)
 
+    def _on_truth_vacated(self) -> None:
+        """The chosen truth was deleted: the next one is for the user to choose."""
+        self._is_vacated = True
+
     def _guess_again(self) -> None:
         """Layers came or went: one that stands in both boxes was nobody's choice."""
         truth, coarse = self.truth_box.layer, self.coarse_box.layer
         if truth is coarse and truth is not None:
             self._guess()
-        elif truth is None:
+        elif truth is None and not self._is_vacated:
             self._guess_truth()
 
     def _guess(self) -> None:
@@ -121,6 +127,8 @@ class CompareForm(QWidget):
         ]
         if rest:
             self.coarse_box.choose(rest[-1])
+        elif self.coarse_box.layer in ours:
+            self.coarse_box.setCurrentIndex(-1)
 
     def _guess_truth(self) -> None:
         """Choose as the truth what is called so."""

@@ -77,8 +77,8 @@ class Controller:
         #: Why some of it could not begin; told with what comes next.
         self._missed: list[str] = []
         self._is_closed = False
-        #: Where the cursor was when the picture moved under it, by "Next".
-        self._left_behind: tuple[float, ...] | None = None
+        #: Where the cursor was when "Next" moved the picture, and what it went to.
+        self._shown: tuple[tuple[float, ...], Labels, int] | None = None
         self.preview = Preview(viewer)
         self.windows = WindowsLayer(viewer)
         self.results = Results(viewer)
@@ -195,15 +195,21 @@ class Controller:
         self._waiting.clear()
         self.teacher.stop()
         run = self._run
-        if run is not None and run.handle is not None and not run.has_ended:
+        if run is not None and run.has_ended:
+            self._finish(run, waits=False)
+        elif run is not None and run.handle is not None:
             run.is_stopped = True
             run.handle.cancel()
             self._view.show_message(messages.STOPPING, "busy")
 
     def next_object(self) -> None:
         """Go to the next object that needs a look."""
-        self._view.show_message(*self.review.go_to_next(self.operand()))
-        self._left_behind = tuple(self._viewer.cursor.position)
+        layer = self.review.reviewed(self.operand())
+        text, tone = self.review.go_to_next(layer)
+        if layer is not None and tone == "done":
+            position = tuple(self._viewer.cursor.position)
+            self._shown = position, layer, int(layer.selected_label)
+        self._view.show_message(text, tone)
 
     def accept_object(self) -> None:
         """Accept the selected object of a result, or take that back."""
@@ -261,8 +267,10 @@ class Controller:
         """Stop everything and let go of the viewer."""
         if self._is_closed:
             return
-        self._is_closed = True
         self._waiting.clear()
+        if self._run is not None and self._run.has_ended and is_viewer_alive:
+            self._finish(self._run, waits=False)
+        self._is_closed = True
         run, self._run = self._run, None
         if run is not None:
             if run.handle is not None:
@@ -291,12 +299,15 @@ class Controller:
     def label_under_cursor(self, layer: Labels) -> int | None:
         """The label of `layer` under the cursor, None over the background.
 
-        Where the picture has moved under a resting cursor, it is the selected one.
+        Where "Next" has moved the picture under a resting cursor, it is what was shown.
         """
         if layer.multiscale:
             return None
-        if tuple(self._viewer.cursor.position) == self._left_behind:
-            return int(layer.selected_label) or None
+        if self._shown is not None:
+            position, shown, label = self._shown
+            is_meant = layer in (shown, self.results.source_of(shown))
+            if is_meant and tuple(self._viewer.cursor.position) == position:
+                return label
         value = layer.get_value(self._viewer.cursor.position, world=True)
         return int(value) if value else None
 
@@ -324,7 +335,8 @@ class Controller:
         self.windows.begin(run.source if choices.show_windows else None)
         self._run = run
         self.loader.hush()
-        run.stroke = StrokeWatch(run.destination or run.source, run.source)
+        hidden = [] if run.destination else self.results.results_of(run.source)
+        run.stroke = StrokeWatch(run.destination or run.source, run.source, *hidden)
         self._view.show_job(self.job)
         self._view.show_progress(None, "")
         self._view.show_message(run.text, "busy")
@@ -360,9 +372,10 @@ class Controller:
         run.has_ended = True
         self._finish(run)
 
-    def _finish(self, run: Run) -> None:
+    def _finish(self, run: Run, *, waits: bool = True) -> None:
         """Write what is done, unless the user is in the midst of a stroke."""
-        if run.stroke is not None and run.stroke.is_painting and not run.is_void:
+        is_painting = run.stroke is not None and run.stroke.is_painting
+        if waits and is_painting and not run.is_void:
             # Now, it would cut the stroke's undo step in two; tick() asks again.
             self._view.show_message(messages.PAINTING, "busy")
             return
@@ -388,9 +401,9 @@ class Controller:
                 self.preview.remove()
             else:
                 self.preview.hide()
-        if self._waiting:
-            self._start_waiting()
-        self.loader.catch_up()
+            if self._waiting:
+                self._start_waiting()
+            self.loader.catch_up()
 
     def _start_waiting(self) -> None:
         """Begin with what was asked for meanwhile, but for what cannot be any more."""
@@ -424,7 +437,7 @@ class Controller:
             return
         layer = event.value
         run = self._run
-        if run is not None and run.needs(layer):
+        if run is not None and (run.writes(layer) or run.reads(layer)):
             run.is_void = run.is_void or run.writes(layer)
             run.failed = messages.removed(layer.name)
             self._waiting.clear()

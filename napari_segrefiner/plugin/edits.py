@@ -120,6 +120,7 @@ def in_sight(layer: Labels) -> Iterator[None]:
         yield
         return
     layer.visible = True
+    layer.set_view_slice()  # now, also where napari slices in the background
     try:
         yield
     finally:

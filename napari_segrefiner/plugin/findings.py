@@ -99,10 +99,11 @@ class Queue:
     findings: dict[int, Finding] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
 
-    def update(self, new: Mapping[int, Finding]) -> None:
-        """Take over newer findings; those objects need a look again."""
+    def update(self, new: Mapping[int, Finding], *, look_again: bool = True) -> None:
+        """Take over newer findings; as a rule those objects need a look again."""
         self.findings.update(new)
-        self.seen -= set(new)
+        if look_again:
+            self.seen -= set(new)
 
     @property
     def ranked(self) -> list[Finding]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import re
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,13 +52,22 @@ def is_labels(layer: Layer) -> bool:
     return isinstance(layer, Labels) and not is_preview(layer)
 
 
-#: Parts of names by which a layer is taken for the truth.
-TRUE_NAMES = ("truth", "true", "ground", "gt", "expert", "manual")
+#: Words in names by which a layer is taken for the truth.
+TRUE_NAMES = {"truth", "true", "groundtruth", "gt", "expert", "manual"}
 
 
 def sounds_true(layer: Layer) -> bool:
     """Whether the layer's name says that it holds true labels."""
-    return any(part in layer.name.lower() for part in TRUE_NAMES)
+    return not TRUE_NAMES.isdisjoint(re.findall(r"[^\W\d_]+", layer.name.lower()))
+
+
+def array_of(layer: Layer) -> Callable[[], Any]:
+    """Gives the array that the layer shows now, None when that is gone."""
+    data = layer.data
+    try:
+        return weakref.ref(data)
+    except TypeError:  # a kind of array that allows none
+        return lambda: data
 
 
 def is_listed(viewer: ViewerModel, layer: Layer | None) -> bool:

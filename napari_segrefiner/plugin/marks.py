@@ -22,7 +22,7 @@ from napari_segrefiner.plugin.layer_record import (
 from napari_segrefiner.plugin.layers import find_layer, is_image, is_listed
 from napari_segrefiner.plugin.ledger import Ledger
 from napari_segrefiner.plugin.planes import Plane, array_shape
-from napari_segrefiner.plugin.sheet import Change, Sheet, Standing
+from napari_segrefiner.plugin.sheet import Change, ImageGiver, Sheet, Standing, as_it_is
 from napari_segrefiner.training.correction_data import Correction
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Marks:
         layer: Labels,
         edits: Sequence[Edit],
         parts: Iterable[Part],
-        image: Image | None = None,
+        image: ImageGiver | None = None,
         channel: int | None = None,
     ) -> None:
         """Take `parts`, just written as `edits`, as the plugin's work, also in undo.
@@ -126,7 +126,7 @@ class Marks:
             coarse = np.array(source.data[plane.index], made.dtype)
             there = set(np.unique(made).tolist())
             made[np.isin(made, edited)] = 0
-            image = partial(self._image, origin)
+            image = self._image(origin)
             sheets[plane] = Sheet(image, origin.channel, coarse, made, accepted & there)
         if sheets:
             self._keep(layer, sheets)
@@ -227,7 +227,7 @@ class Marks:
         return found
 
     def _sheet(
-        self, layer: Labels, part: Part, image: Image | None, channel: int | None
+        self, layer: Labels, part: Part, image: ImageGiver | None, channel: int | None
     ) -> Sheet | None:
         """The sheet of the part's plane, a new one if need be."""
         known = self._sheets.get(layer, {}).get(part.plane)
@@ -235,10 +235,10 @@ class Marks:
             return known
         if known is not None and known.coarse.shape == part.coarse.shape:
             known.add_coarse(part.coarse)
-            known.image, known.channel = _as_it_is(image), channel
+            known.image, known.channel = image, channel
             return known
         coarse = part.coarse
-        new = Sheet(_as_it_is(image), channel, coarse.copy(), coarse.copy())
+        new = Sheet(image, channel, coarse.copy(), coarse.copy())
         self._keep(layer, {part.plane: new})
         return new
 
@@ -250,10 +250,19 @@ class Marks:
                 event.connect(self._on_event)
         self._sheets[layer].update(sheets)
 
-    def _image(self, origin: Origin) -> Image | None:
-        """The listed image that a run has looked at."""
-        found = find_layer(self._viewer, origin.image_id, origin.image)
-        return found if found is not None and is_image(found) else None
+    def _image(self, origin: Origin) -> ImageGiver:
+        """Gives the listed image that a run has looked at, as it was when found."""
+        known: list[tuple[Callable[[], Image | None], ImageGiver]] = []
+
+        def image() -> Image | None:
+            if not known or not is_listed(self._viewer, known[0][0]()):
+                found = find_layer(self._viewer, origin.image_id, origin.image)
+                if found is None or not is_image(found):
+                    return None
+                known[:] = [(weakref.ref(found), as_it_is(found))]
+            return known[0][1]()
+
+        return image
 
     def _on_event(self, event: Any) -> None:
         self._stale.add(event.source)
@@ -263,17 +272,6 @@ class Marks:
         """What was found out of the layer is out of date."""
         self._known.pop(layer, None)
         self._on_change()
-
-
-def _as_it_is(image: Image) -> Callable[[], Image | None]:
-    """Gives the layer while it shows this picture; masks belong to no other one."""
-    layer, data = weakref.ref(image), weakref.ref(image.data)
-
-    def found() -> Image | None:
-        one = layer()
-        return one if one is not None and one.data is data() else None
-
-    return found
 
 
 def _can_be_read(viewer: ViewerModel, image: Image | None, layer: Labels) -> bool:

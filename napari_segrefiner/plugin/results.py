@@ -13,6 +13,7 @@ from napari_segrefiner.plugin.edits import Edit, write_directly
 from napari_segrefiner.plugin.layer_record import read_runs
 from napari_segrefiner.plugin.layers import (
     KEY,
+    array_of,
     copy_of,
     entry,
     find_layer,
@@ -25,7 +26,7 @@ from napari_segrefiner.plugin.layers import (
 from napari_segrefiner.plugin.planes import Plane, array_shape, count_planes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from napari.components import ViewerModel
 
@@ -42,6 +43,10 @@ class Results:
         self._viewer = viewer
         # Weak on both sides: a deleted layer must not be kept alive from here.
         self._sources: weakref.WeakKeyDictionary[Labels, weakref.ref[Labels]] = (
+            weakref.WeakKeyDictionary()
+        )
+        # Their arrays then: painting changes these, other labels replace them.
+        self._arrays: weakref.WeakKeyDictionary[Labels, Callable[[], Any]] = (
             weakref.WeakKeyDictionary()
         )
         self._latest: weakref.WeakKeyDictionary[Labels, weakref.ref[Labels]] = (
@@ -72,7 +77,7 @@ class Results:
         for result in self.layers():
             source = self._search(result) if self.source_of(result) is None else None
             if source is not None:
-                self._sources[result] = weakref.ref(source)
+                self._remember(result, source)
                 found.append((result, source))
         return found
 
@@ -147,8 +152,14 @@ class Results:
         Another program may have put others into that layer meanwhile.
         """
         source = self.source_of(result)
-        refined = read_runs(result)
-        return source is not None and (not refined or _agree(source, result, refined))
+        if source is None:
+            return False
+        is_same = self._arrays[result]() is source.data
+        return is_same or _agree(source, result, read_runs(result))
+
+    def _remember(self, result: Labels, source: Labels) -> None:
+        self._sources[result] = weakref.ref(source)
+        self._arrays[result] = array_of(source)
 
     def make(self, source: Labels, edits: list[Edit]) -> tuple[Labels, int]:
         """Add a result layer above `source`, and above older results of it.
@@ -163,7 +174,7 @@ class Results:
         result.metadata[KEY] = {"source": source.name, "source_id": id_of(source)}
         below = self.result_of(source) or source
         # Before it is added: adding makes it active, and listeners ask whose it is.
-        self._sources[result] = weakref.ref(source)
+        self._remember(result, source)
         insert_above(self._viewer, result, below)
         self.note_written(result)
         return result, written

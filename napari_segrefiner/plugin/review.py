@@ -60,13 +60,16 @@ class Review:
         refined = [*self._results.layers(), *self._queues]
         return any(is_listed(self._viewer, layer) for layer in refined)
 
-    def add(self, layer: Labels, findings: Mapping[int, Finding]) -> None:
+    def add(
+        self, layer: Labels, findings: Mapping[int, Finding], *, look_again: bool
+    ) -> None:
         """Take the findings of a run that went into `layer`."""
         source = self._results.source_of(layer)
         if source is not None and not self._results.is_result(source):
             # Whoever means it means the newest result, no older run in the source.
             self._queues.pop(source, None)
-        self._queues.setdefault(layer, Queue()).update(findings)
+        queue = self._queues.setdefault(layer, Queue())
+        queue.update(findings, look_again=look_again)
 
     def told(self, layer: Labels, labels: Iterable[int]) -> Told:
         """What is told of some objects of `layer` at this moment."""
@@ -87,7 +90,7 @@ class Review:
 
     def go_to_next(self, layer: Labels | None) -> tuple[str, Tone]:
         """Centre the next object that needs a look; returns a sentence."""
-        layer = self._reviewed(layer)
+        layer = self.reviewed(layer)
         queue = None if layer is None else self._queue(layer)
         if layer is None or queue is None or not queue.findings:
             return messages.NO_RESULT, "notice"
@@ -209,7 +212,7 @@ class Review:
             return None  # refined itself since: what it is now is in no older result
         return self._results.result_of(layer)
 
-    def _reviewed(self, layer: Labels | None) -> Labels | None:
+    def reviewed(self, layer: Labels | None) -> Labels | None:
         """The layer with findings that is meant by `layer`."""
         if layer is not None and layer in self._queues:
             return layer

@@ -23,6 +23,7 @@ from napari_segrefiner.plugin.planes import (
     sliders,
 )
 from napari_segrefiner.plugin.results import Results
+from napari_segrefiner.plugin.sheet import ImageGiver, as_it_is
 from napari_segrefiner.plugin.view import Choices
 from napari_segrefiner.plugin.worker import Handle, PlaneDone, RunRequest
 
@@ -75,6 +76,8 @@ class Run:
         The worker is through; only the writing is left.
     told : int
         Number of the plane that the user was told of last.
+    looked_at : callable
+        Gives the image while it shows what it showed when the run began.
     """
 
     request: RunRequest
@@ -92,6 +95,10 @@ class Run:
     is_void: bool = False
     has_ended: bool = False
     told: int = 1
+    looked_at: ImageGiver = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.looked_at = as_it_is(self.image)
 
     @property
     def label(self) -> int | None:
@@ -130,9 +137,9 @@ class Run:
         """How many pixels these are."""
         return sum(edit.size for edit in self.edits)
 
-    def needs(self, layer: Layer) -> bool:
-        """Whether the run cannot go on without the layer."""
-        return layer is self.image or self.writes(layer)
+    def reads(self, layer: Layer) -> bool:
+        """Whether the run still looks at the layer's picture."""
+        return layer is self.image and not self.has_ended
 
     def writes(self, layer: Layer) -> bool:
         """Whether the result goes into the layer, or beside it."""

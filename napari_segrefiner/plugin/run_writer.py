@@ -84,10 +84,11 @@ class RunWriter:
         write_record(layer, run.image, run.request.image.channel, run.done)
         mode = run.request.options.mode
         write_features(layer, findings.values(), has_modes=mode != "objects")
-        self._review.add(layer, findings)
+        # Whoever asks for a single object is looking at it.
+        self._review.add(layer, findings, look_again=run.label is None)
         if run.destination is not None:
             self._review.note(layer, edits, before)
-        self._marks.note(layer, edits, parts, run.image, run.request.image.channel)
+        self._marks.note(layer, edits, parts, run.looked_at, run.request.image.channel)
         self._results.note_written(layer)
         self._bring_forward(run, layer)
         return _sentence(run, findings, run.n_pixels - written)

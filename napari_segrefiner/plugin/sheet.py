@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.plugin.edits import Edit, plane_edit
+from napari_segrefiner.plugin.layers import array_of
 from napari_segrefiner.plugin.planes import Plane
 from napari_segrefiner.training.pictures import MIN_AREA
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 IntArray = npt.NDArray[Any]
+
+#: Gives an Image layer while it is there and shows the picture that was looked at.
+ImageGiver = Callable[[], "Image | None"]
 
 #: Labels below that are counted in bins.
 MOST_BINS = 2**22
@@ -52,7 +57,7 @@ class Sheet:
     accepted : set of int
     """
 
-    image: Callable[[], Image | None]
+    image: ImageGiver
     channel: int | None
     coarse: IntArray
     made: IntArray
@@ -157,6 +162,17 @@ class Change(NamedTuple):
         if self.labels is not None:
             touched &= self.labels
         sheet.accepted = (sheet.accepted - touched) | (self.accepted & touched)
+
+
+def as_it_is(image: Image) -> ImageGiver:
+    """Gives the layer while it shows this picture; masks belong to no other one."""
+    layer, array = weakref.ref(image), array_of(image)
+
+    def found() -> Image | None:
+        one = layer()
+        return one if one is not None and one.data is array() else None
+
+    return found
 
 
 def _areas(labels: IntArray) -> tuple[IntArray, npt.NDArray[np.intp]]:
