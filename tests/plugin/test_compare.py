@@ -33,7 +33,7 @@ from napari_segrefiner.plugin.compare_scores import (
     write_scores,
 )
 from napari_segrefiner.plugin.compare_table import table_lines
-from napari_segrefiner.plugin.layers import is_labels
+from napari_segrefiner.plugin.layers import is_labels, sounds_true
 from napari_segrefiner.plugin.worker import Progress
 from tests.plugin.stage import SteppedRunner, squares
 
@@ -465,6 +465,31 @@ def test_no_layer_takes_the_place_of_a_deleted_one(stepped: Any) -> None:
     viewer.layers.extend(stacks())  # a new start, so there are guesses again
     assert dock.form.truth_box.layer is viewer.layers["truth"]
     assert dock.form.coarse_box.layer is viewer.layers["cells"]
+
+
+@pytest.mark.gui
+def test_no_name_takes_the_place_of_a_deleted_truth(stepped: Any) -> None:
+    viewer, dock, _ = stepped
+    viewer.add_labels(squares(), name="manual labels")
+    viewer.layers.remove("truth")
+    assert dock.form.truth_box.layer is None
+    viewer.add_labels(squares(), name="ground truth")
+    assert dock.form.truth_box.layer is None
+
+
+@pytest.mark.parametrize(
+    ("name", "is_true"),
+    [
+        ("GT", True),
+        ("cells_truth", True),
+        ("ground-truth 2", True),
+        ("length", False),
+        ("background", False),
+        ("manually drawn", False),
+    ],
+)
+def test_words_of_the_truth(name: str, is_true: bool) -> None:
+    assert sounds_true(Labels(squares(), name=name)) == is_true
 
 
 @pytest.mark.gui

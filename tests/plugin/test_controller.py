@@ -463,6 +463,41 @@ def test_a_result_waits_for_the_end_of_a_polygon(stage: Stage) -> None:
     assert not stage.controller.is_running
 
 
+def begin_polygon(layer: Labels) -> None:
+    layer.mode = "polygon"
+    layer._overlays["polygon"].points = [(40.0, 60.0), (50.0, 60.0), (50.0, 70.0)]
+
+
+def test_a_polygon_in_an_older_result_is_waited_for_too(stage: Stage) -> None:
+    stage.run()
+    old = stage.result
+    begin_polygon(old)
+    stage.controller.refine()
+    stage.work.finish()
+    assert stage.message == messages.PAINTING
+    assert old.visible
+    old.mode = "pan_zoom"
+    stage.controller.tick()
+    assert stage.message == "3 refined"
+
+
+@pytest.mark.parametrize("how", ["stop", "close"])
+def test_what_waits_for_a_polygon_is_written_at_the_latest_in_the_end(
+    stage: Stage, how: str
+) -> None:
+    stage.controller.refine()
+    begin_polygon(stage.labels)
+    stage.work.finish()
+    stage.viewer.layers.remove(stage.image)  # not needed any more
+    assert stage.message == messages.PAINTING
+    if how == "stop":
+        stage.controller.stop()
+        assert stage.message == "3 refined"
+    else:
+        stage.controller.close(is_viewer_alive=True)
+    np.testing.assert_array_equal(stage.result.data, expected(stage.labels.data))
+
+
 def test_the_tool_in_hand_stays_in_hand(stage: Stage) -> None:
     stage.run()
     stage.labels.mode = "fill"
@@ -930,6 +965,22 @@ def test_another_plugin_that_fails_costs_no_result(stage: Stage, event: str) -> 
     assert stage.message == told[event]
     stage.run()
     assert stage.message == "3 refined"
+
+
+def test_a_result_that_cannot_be_written_holds_up_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.controller.refine_object(stage.labels, 2)
+    stage.controller.refine_object(stage.labels, 9)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            stage.controller.results, "make", lambda *_: np.zeros(1)[stage.image.ndim]
+        )
+        with pytest.raises(IndexError):
+            stage.work.finish()
+    assert stage.controller.is_running
+    stage.work.finish()
+    assert stage.message.startswith("Label 9 refined")
 
 
 def test_closed_in_the_midst_of_an_event_it_is_silent(stage: Stage) -> None:

@@ -373,6 +373,16 @@ def test_channel_and_plane_boxes_follow_data_that_are_set_anew(make_dock: Any) -
     assert not dock.form.channel_box.isHidden()
 
 
+def test_channels_of_a_deleted_image_are_not_offered_again(make_dock: Any) -> None:
+    viewer, dock = make_dock()
+    add_squares(viewer)
+    viewer.layers["picture"].data = np.zeros((7, *squares().shape), np.uint8)
+    assert not dock.form.channel_box.isHidden()
+    viewer.layers.remove("picture")
+    viewer.layers["cells"].data = squares()[:, ::-1].copy()
+    assert dock.form.channel_box.isHidden()
+
+
 def test_channel_and_plane_boxes_appear_when_needed(
     make_dock: Any, engine: FakeEngine, qtbot: Any
 ) -> None:

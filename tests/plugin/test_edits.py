@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from napari.components import ViewerModel
 from napari.layers import Labels
 
 from napari_segrefiner.plugin.edits import (
@@ -88,3 +90,20 @@ def test_nothing_to_write_leaves_the_undo_history_alone() -> None:
     assert write_undoable(layer, [edit]) == 0
     layer.undo()
     assert layer.data[0, 0] == 0
+
+
+def test_a_hidden_layer_is_written_into_where_napari_slices_in_the_background(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    viewer = ViewerModel()
+    layer = Labels(np.zeros((3, 4, 5), np.uint8), visible=False)
+    viewer.layers.append(layer)
+    viewer.dims.set_current_step(0, 2)
+    monkeypatch.setattr(layer, "refresh", lambda *_, **__: None)
+    plane = Plane((1, 2), (2, 0, 0))
+    edit = plane_edit(plane, layer.data[2], np.full((4, 5), 7, np.uint8))
+    assert write_undoable(layer, [edit]) == 20
+    assert (layer.data[2] == 7).all()
+    assert not layer.visible
+    layer.undo()
+    assert not layer.data.any()

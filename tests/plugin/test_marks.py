@@ -298,6 +298,20 @@ def test_masks_of_another_picture_in_the_same_layer_do_not_count(stage: Stage) -
     assert counts(stage) == (1, 2)
 
 
+def test_masks_do_not_count_for_a_picture_that_came_during_the_run(
+    stage: Stage,
+) -> None:
+    picture = stage.image.data
+    stage.controller.refine()
+    stage.work.step(2)
+    stage.image.data = 255 - picture
+    stage.work.finish()
+    accept(stage, 5)
+    assert stage.controller.marks.collect() == []
+    stage.image.data = picture
+    assert counts(stage) == (1, 2)
+
+
 def test_an_object_refined_twice_counts_once_in_the_newer_layer(stage: Stage) -> None:
     stage.run()
     older = stage.result

@@ -99,6 +99,53 @@ def test_after_next_the_resting_cursor_means_the_selected_object(stage: Stage) -
     assert stage.message.startswith("Label 5 is coarse again")
 
 
+def test_after_next_from_the_source_the_object_that_it_went_to_is_meant(
+    stage: Stage,
+) -> None:
+    stage.run()
+    stage.viewer.layers.selection.active = stage.labels
+    stage.labels.selected_label = 2
+    stage.point_at(1, 1)
+    stage.controller.next_object()
+    stage.controller.refine_under_cursor()
+    stage.work.finish()
+    assert stage.engine.calls[-1][1].ids == (9,)
+
+
+def test_next_that_goes_nowhere_leaves_the_cursor_its_meaning(stage: Stage) -> None:
+    stage.labels.selected_label = 2
+    stage.point_at(35, 15)
+    stage.controller.next_object()
+    assert stage.message == messages.NO_RESULT
+    stage.controller.refine_under_cursor()
+    stage.work.finish()
+    assert stage.engine.calls[-1][1].ids == (5,)
+
+
+def test_an_object_that_was_looked_at_and_refined_again_does_not_come_next(
+    stage: Stage,
+) -> None:
+    stage.run()
+    for label in (9, 5, 2):
+        stage.controller.next_object()
+        assert stage.result.selected_label == label
+        stage.controller.refine_selected()
+        stage.work.finish()
+    stage.controller.next_object()
+    assert stage.message == messages.ALL_SEEN
+
+
+def test_what_was_painted_out_of_the_result_can_be_restored(stage: Stage) -> None:
+    """The source is what it was, however much the result is changed by hand."""
+    stage.run()
+    result = stage.result
+    result.data[result.data > 0] = 0
+    result.selected_label = 5
+    stage.controller.restore_selected()
+    assert stage.message.startswith("Label 5 is coarse again")
+    np.testing.assert_array_equal(result.data == 5, stage.labels.data == 5)
+
+
 def test_a_result_that_comes_while_the_source_is_shown_is_shown_alone(
     stage: Stage,
 ) -> None:
