@@ -403,6 +403,7 @@ def test_a_dock_that_is_gone_lets_the_training_save(
     assert (folder / "saved").exists()
 
 
+@pytest.mark.slow
 def test_a_real_training_is_stopped_offered_again_and_stopped_by_closing(
     make_training: Any,
     make_napari_viewer: Any,
