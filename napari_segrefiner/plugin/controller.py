@@ -267,10 +267,8 @@ class Controller:
         """Stop everything and let go of the viewer."""
         if self._is_closed:
             return
-        self._waiting.clear()
-        if self._run is not None and self._run.has_ended and is_viewer_alive:
-            self._finish(self._run, waits=False)
         self._is_closed = True
+        self._waiting.clear()
         run, self._run = self._run, None
         if run is not None:
             if run.handle is not None:
@@ -436,6 +434,8 @@ class Controller:
             # The widget was freed by another listener of this very event.
             return
         layer = event.value
+        if self._shown is not None and self._shown[1] is layer:
+            self._shown = None  # it would be kept alive
         run = self._run
         if run is not None and (run.writes(layer) or run.reads(layer)):
             run.is_void = run.is_void or run.writes(layer)

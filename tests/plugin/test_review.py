@@ -135,6 +135,14 @@ def test_an_object_that_was_looked_at_and_refined_again_does_not_come_next(
     assert stage.message == messages.ALL_SEEN
 
 
+def test_a_deleted_result_is_freed_after_next(stage: Stage) -> None:
+    stage.run()
+    stage.controller.next_object()
+    assert stage.controller._shown is not None
+    stage.viewer.layers.remove(stage.result)
+    assert stage.controller._shown is None
+
+
 def test_what_was_painted_out_of_the_result_can_be_restored(stage: Stage) -> None:
     """The source is what it was, however much the result is changed by hand."""
     stage.run()
