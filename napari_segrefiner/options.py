@@ -275,6 +275,14 @@ class RefineOptions:
     flips: bool | None = option(
         None, "Average each step over four mirrorings; four times slower."
     )
+    threshold: float | None = option(
+        None,
+        "Probability from which a pixel belongs to its object; less makes objects "
+        "larger.",
+        minimum=0.05,
+        maximum=0.95,
+        source="method 2",
+    )
     pixel_doubt: float | None = option(
         None,
         "Pixels less certain than this keep their coarse value; 0 is off.",
@@ -352,6 +360,7 @@ PUBLISHED: dict[str, Any] = {
     "transition": "marginal",
     "last": "soft",
     "flips": False,
+    "threshold": 0.5,
     "pixel_doubt": 0.0,
     "doubt": 1.0,
     "band": 0.0,

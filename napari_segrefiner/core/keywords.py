@@ -38,6 +38,7 @@ class OptionKeywords(TypedDict, total=False):
     transition: Transition | None
     last: Last | None
     flips: bool | None
+    threshold: float | None
     pixel_doubt: float | None
     doubt: float | None
     band: float | None

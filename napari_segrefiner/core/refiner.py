@@ -143,6 +143,9 @@ class Refiner:
             band=known(chosen.band),
             least_change=known(chosen.least_change),
         )
+        # States that were drawn are no probabilities.
+        is_drawn = chosen.last == "sampled"
+        self._threshold = 0.5 if is_drawn else known(chosen.threshold)
 
     def steps(
         self,
@@ -230,7 +233,7 @@ class Refiner:
             has_given_noise=noise is not None,
         )
         yield RunStarted(len(plan.ids), self._strategy.chain.n_steps, record)
-        settlement = Settlement(plan, self._guards, surface)
+        settlement = Settlement(plan, self._guards, surface, self._threshold)
         yield from self._refine_all(plan, settlement, noise)
         report = settlement.finish(closes_gaps=known(self.options.close_gaps))
         return report, record

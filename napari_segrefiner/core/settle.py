@@ -69,12 +69,17 @@ class Settlement:
     guards : Guards
     surface : Surface
         Shows the result once :meth:`finish` was called.
+    threshold : float
+        Probability from which a pixel belongs to its object (method 2).
     """
 
-    def __init__(self, plan: Plan, guards: Guards, surface: Surface) -> None:
+    def __init__(
+        self, plan: Plan, guards: Guards, surface: Surface, threshold: float = 0.5
+    ) -> None:
         self._plan = plan
         self._guards = guards
         self._surface = surface
+        self._threshold = threshold
         #: By object, then by the rank of its parts: a batch that begins anew settles
         #: its first ones again.
         self._outcomes: dict[int, dict[int, Outcome]] = {}
@@ -88,9 +93,8 @@ class Settlement:
 
     def settle(self, job: Job, draft: Draft) -> None:
         """Ask the guards about an object's last draft, and paint it."""
-        refined, certain = draft.mask, draft.probability
-        uncertainty = measure_uncertainty(draft.coarse, refined, certain)
-        refined = self._guards.limit(refined, draft.coarse, certain)
+        uncertainty = measure_uncertainty(draft.coarse, draft.mask, draft.probability)
+        refined = self._decide(draft)
         inside = job.crop.inside
         if job.own is not None:
             # About the pixels of other parts their own crops decide.
@@ -101,9 +105,23 @@ class Settlement:
         if is_held:
             self._surface.hold(job.target, self._plan.own(job))
         else:
-            self._surface.paint(job.target.id, inside, refined, certain)
+            self._surface.paint(job.target.id, inside, refined, draft.probability)
         outcome = Outcome(job, uncertainty, is_held, draft.n_windows)
         self._outcomes.setdefault(job.target.id, {})[job.rank] = outcome
+
+    def _decide(self, draft: Draft) -> Mask:
+        """The mask of a draft within the guards, cut at the threshold.
+
+        What they leave of it at one half decides whether there is a change at all.
+        """
+        coarse, probability = draft.coarse, draft.probability
+        refined = self._guards.limit(draft.mask, coarse, probability)
+        if self._threshold == 0.5 or np.array_equal(refined, coarse):
+            return refined
+        # Elsewhere pixels are as they were, since the network agreed on a coarser grid.
+        follows = draft.mask == (probability >= 0.5)
+        cut = np.where(follows, probability >= self._threshold, draft.mask)
+        return self._guards.limit(cut, coarse, probability)
 
     def finish(self, *, closes_gaps: bool) -> tuple[ObjectReport, ...]:
         """Settle what only the whole image can, and report on every object, by id."""

@@ -69,6 +69,7 @@ class Defaults:
     transition: Transition = "marginal"
     last: Last = "mean"
     flips: bool = False
+    threshold: float = 0.5
     pixel_doubt: float = 0.0
     doubt: float = 1.0
     band: float = 0.0

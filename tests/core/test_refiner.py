@@ -689,3 +689,65 @@ result = refine(image, labels, model=model, steps=1)
 unit = 1e9 if sys.platform == "darwin" else 1e6
 print(len(result.report), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 """
+
+
+def ringed() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """A bright disk within a ring of half its brightness, and too large a mask."""
+    shape = (100, 100)
+    core, ring = disk(shape, 50, 50, 18), disk(shape, 50, 50, 22)
+    image = np.where(core, 200, np.where(ring, 100, 0)).astype(np.uint8)
+    return image, disk(shape, 50, 50, 28).astype(np.uint8)
+
+
+def three_answers(x: Tensor, index: Tensor) -> Tensor:
+    """P is .99 where it is bright, .45 where it is grey and .01 elsewhere."""
+    low, high = (x[:, :1].amin((2, 3), True), x[:, :1].amax((2, 3), True))
+    share = (x[:, :1] - low) / (high - low)
+    p = torch.where(share > 0.75, 0.99, torch.where(share > 0.25, 0.45, 0.01))
+    return torch.logit(p)
+
+
+def test_pixels_belong_to_an_object_from_the_threshold_on() -> None:
+    image, coarse = ringed()
+    model = stub_model(three_answers, threshold=0.4)
+    result = refine(image, coarse, model=model)
+    np.testing.assert_array_equal(result.labels > 0, image >= 100)
+    half = refine(image, coarse, model=model, threshold=0.5)
+    np.testing.assert_array_equal(half.labels > 0, image == 200)
+    assert result.report[0].uncertainty == half.report[0].uncertainty
+    assert result.record["options"]["threshold"] == 0.4
+
+
+def test_a_drawn_end_knows_no_threshold() -> None:
+    image, coarse = ringed()
+    results = [
+        refine(
+            image,
+            coarse,
+            model=stub_model(three_answers),
+            last="sampled",
+            threshold=threshold,
+        )
+        for threshold in (0.05, 0.5)
+    ]
+    np.testing.assert_array_equal(results[0].labels, results[1].labels)
+
+
+def test_what_is_right_at_one_half_is_left_at_any_threshold() -> None:
+    image, _ = ringed()
+    coarse = (image == 200).astype(np.uint8)
+    model = stub_model(three_answers, threshold=0.1, least_change=0.02)
+    result = refine(image, coarse, model=model)
+    np.testing.assert_array_equal(result.labels, coarse)
+    assert result.report[0].status == "unchanged"
+
+
+def test_guards_hold_at_the_threshold_too() -> None:
+    image, coarse = ringed()
+    model = stub_model(three_answers, threshold=0.4)
+    result = refine(image, coarse, model=model, pixel_doubt=0.5)
+    # The grey pixels are in doubt: they keep their coarse value, which is the object's.
+    np.testing.assert_array_equal(result.labels > 0, image >= 100)
+    smaller = (image == 200) & (np.arange(100) > 50)
+    kept = refine(image, smaller.astype(np.uint8), model=model, pixel_doubt=0.5)
+    np.testing.assert_array_equal(kept.labels > 0, image == 200)
