@@ -312,6 +312,14 @@ class RefineOptions:
         minimum=0,
         maximum=1,
     )
+    least_piece: float | None = option(
+        None,
+        "Pieces of a change that are smaller than this share of its largest one are "
+        "taken back; 0 is off.",
+        minimum=0,
+        maximum=1,
+        source="method 7",
+    )
     close_gaps: bool | None = option(
         None, "Touching objects stay touching: given-up pixels between them go back."
     )
@@ -365,6 +373,7 @@ PUBLISHED: dict[str, Any] = {
     "doubt": 1.0,
     "band": 0.0,
     "least_change": 0.0,
+    "least_piece": 0.0,
     "close_gaps": False,
 }
 #: What is different in mode ``whole`` of preset ``published`` (method 6).

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_segrefiner.core.boundary import edge, near
 from napari_segrefiner.metrics import iou
@@ -30,33 +31,59 @@ class Guards:
     least_change : float
         Masks whose IoU with the coarse one is above 1 minus this share keep the coarse
         one exactly; 0 is off.
+    least_piece : float
+        Connected pieces of a change with fewer pixels than this share of its largest
+        one are taken back; 0 is off.
     """
 
     pixel_doubt: float = 0.0
     doubt: float = 1.0
     band: float = 0.0
     least_change: float = 0.0
+    least_piece: float = 0.0
 
-    def limit(
+    def leaves(
         self, refined: Mask, coarse: Mask, probability: npt.NDArray[np.float32]
-    ) -> Mask:
-        """The refined mask, with the coarse one where this is to be trusted more.
+    ) -> bool:
+        """Whether the coarse mask stays, as too little of it would change.
 
         Parameters
         ----------
         refined, coarse : (h, w) bool arrays
         probability : (h, w) float32 array in [0, 1]
         """
+        change = 1 - iou(coarse, self._near_and_sure(refined, coarse, probability))
+        return change == 0 or change < self.least_change
+
+    def limit(
+        self, refined: Mask, coarse: Mask, probability: npt.NDArray[np.float32]
+    ) -> Mask:
+        """The refined mask, with the coarse one where this is to be trusted more.
+
+        Parameters as for :meth:`leaves`.
+        """
+        refined = self._near_and_sure(refined, coarse, probability)
+        if self.least_piece > 0:
+            pieces, n_pieces = ndimage.label(refined != coarse, np.ones((3, 3)))
+            sizes = np.bincount(pieces.ravel())[1:]
+            if n_pieces > 1:
+                is_small = sizes < self.least_piece * sizes.max()
+                taken_back = np.concatenate([[False], is_small])[pieces]
+                refined = np.where(taken_back, coarse, refined)
+        return refined
+
+    def holds(self, uncertainty: float) -> bool:
+        """Whether an object of this uncertainty keeps its coarse mask."""
+        return uncertainty > self.doubt
+
+    def _near_and_sure(
+        self, refined: Mask, coarse: Mask, probability: npt.NDArray[np.float32]
+    ) -> Mask:
+        """The refined mask without changes in doubt or far from the boundary."""
         if self.pixel_doubt > 0:
             is_doubtful = np.abs(2.0 * probability - 1.0) < self.pixel_doubt
             refined = np.where(is_doubtful, coarse, refined)
         if self.band > 0:
             reach = self.band * math.sqrt(np.count_nonzero(coarse)) + 1.0
             refined = np.where(near(edge(coarse), reach), refined, coarse)
-        if self.least_change > 0 and 1 - iou(coarse, refined) < self.least_change:
-            refined = coarse.copy()
         return refined
-
-    def holds(self, uncertainty: float) -> bool:
-        """Whether an object of this uncertainty keeps its coarse mask."""
-        return uncertainty > self.doubt

@@ -43,6 +43,7 @@ class OptionKeywords(TypedDict, total=False):
     doubt: float | None
     band: float | None
     least_change: float | None
+    least_piece: float | None
     close_gaps: bool | None
     seed: int
     channel_axis: ChannelAxis

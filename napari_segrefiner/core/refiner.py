@@ -142,6 +142,7 @@ class Refiner:
             doubt=known(chosen.doubt),
             band=known(chosen.band),
             least_change=known(chosen.least_change),
+            least_piece=known(chosen.least_piece),
         )
         # States that were drawn are no probabilities.
         is_drawn = chosen.last == "sampled"

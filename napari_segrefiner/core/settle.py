@@ -110,14 +110,13 @@ class Settlement:
         self._outcomes.setdefault(job.target.id, {})[job.rank] = outcome
 
     def _decide(self, draft: Draft) -> Mask:
-        """The mask of a draft within the guards, cut at the threshold.
+        """The mask of a draft, cut at the threshold, within the guards.
 
-        What they leave of it at one half decides whether there is a change at all.
+        Whether there is a change at all is decided at one half.
         """
         coarse, probability = draft.coarse, draft.probability
-        refined = self._guards.limit(draft.mask, coarse, probability)
-        if self._threshold == 0.5 or np.array_equal(refined, coarse):
-            return refined
+        if self._guards.leaves(draft.mask, coarse, probability):
+            return coarse
         # Elsewhere pixels are as they were, since the network agreed on a coarser grid.
         follows = draft.mask == (probability >= 0.5)
         cut = np.where(follows, probability >= self._threshold, draft.mask)

@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 
 Totals = Mapping[str, Mapping[str, Total]]
 
-_UNGUARDED = {"doubt": 1.0, "pixel_doubt": 0.0, "band": 0.0, "least_change": 0.0}
+_UNGUARDED = {
+    "doubt": 1.0,
+    "pixel_doubt": 0.0,
+    "band": 0.0,
+    "least_change": 0.0,
+    "least_piece": 0.0,
+}
 #: Ways to run every number of steps: options that differ from those given.
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "plain": {},

@@ -74,6 +74,7 @@ class Defaults:
     doubt: float = 1.0
     band: float = 0.0
     least_change: float = 0.0
+    least_piece: float = 0.0
     close_gaps: bool = True
 
     def __post_init__(self) -> None:

@@ -114,7 +114,13 @@ def test_ways_differ_in_what_their_names_say():
     assert found["2"] == replace(given, steps=2)
     assert found["1 flips"] == replace(given, steps=1, flips=True)
     bare = replace(
-        given, steps=2, doubt=1.0, pixel_doubt=0.0, band=0.0, least_change=0.0
+        given,
+        steps=2,
+        doubt=1.0,
+        pixel_doubt=0.0,
+        band=0.0,
+        least_change=0.0,
+        least_piece=0.0,
     )
     assert found["2 unguarded"] == bare
     with pytest.raises(OptionError, match="no way up"):
