@@ -117,10 +117,13 @@ class Settlement:
         coarse, probability = draft.coarse, draft.probability
         if self._guards.leaves(draft.mask, coarse, probability):
             return coarse
-        # Elsewhere pixels are as they were, since the network agreed on a coarser grid.
-        follows = draft.mask == (probability >= 0.5)
-        cut = np.where(follows, probability >= self._threshold, draft.mask)
-        return self._guards.limit(cut, coarse, probability)
+        refined = draft.mask
+        # Between the cells of a reduced grid P says more of them than of the object.
+        if not draft.crop.is_reduced or draft.n_windows:
+            # Elsewhere pixels are as they were, since the network agreed with them.
+            follows = refined == (probability >= 0.5)
+            refined = np.where(follows, probability >= self._threshold, refined)
+        return self._guards.limit(refined, coarse, probability)
 
     def finish(self, *, closes_gaps: bool) -> tuple[ObjectReport, ...]:
         """Settle what only the whole image can, and report on every object, by id."""

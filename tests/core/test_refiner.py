@@ -751,3 +751,18 @@ def test_guards_hold_at_the_threshold_too() -> None:
     smaller = (image == 200) & (np.arange(100) > 50)
     kept = refine(image, smaller.astype(np.uint8), model=model, pixel_doubt=0.5)
     np.testing.assert_array_equal(kept.labels > 0, image == 200)
+
+
+def test_a_reduced_grid_without_windows_is_cut_at_one_half() -> None:
+    image, coarse = (array.repeat(4, 0).repeat(4, 1) for array in ringed())
+    assert coarse.any(axis=0).sum() > 128  # more than the largest grid
+    model = stub_model(three_answers, threshold=0.4)
+    results = [
+        refine(image, coarse, model=model, windows=False, threshold=threshold)
+        for threshold in (0.4, 0.5)
+    ]
+    np.testing.assert_array_equal(results[0].labels, results[1].labels)
+    windows = refine(image, coarse, model=model, windows=True)
+    grey = image == 100
+    assert windows.report[0].n_windows > 0
+    assert (windows.labels[grey] > 0).mean() > (results[0].labels[grey] > 0).mean()
