@@ -65,8 +65,8 @@ class Guards:
         refined = self._near_and_sure(refined, coarse, probability)
         if self.least_piece > 0:
             pieces, n_pieces = ndimage.label(refined != coarse, np.ones((3, 3)))
-            sizes = np.bincount(pieces.ravel())[1:]
             if n_pieces > 1:
+                sizes = np.bincount(pieces.ravel())[1:]
                 is_small = sizes < self.least_piece * sizes.max()
                 taken_back = np.concatenate([[False], is_small])[pieces]
                 refined = np.where(taken_back, coarse, refined)
