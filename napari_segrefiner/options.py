@@ -278,7 +278,7 @@ class RefineOptions:
     threshold: float | None = option(
         None,
         "Probability from which a pixel belongs to its object; less makes objects "
-        "larger.",
+        "larger. Objects on a reduced grid without windows are cut at 0.5.",
         minimum=0.05,
         maximum=0.95,
         source="method 2",
@@ -307,8 +307,8 @@ class RefineOptions:
     )
     least_change: float | None = option(
         None,
-        "Objects that would change by less than this share (1 - IoU) keep their mask "
-        "as it is; 0 is off.",
+        "Objects that would change by less than this share (1 - IoU) keep exactly "
+        "their mask; 0 is off.",
         minimum=0,
         maximum=1,
     )

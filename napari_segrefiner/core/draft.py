@@ -58,6 +58,18 @@ class Draft:
         fine = from_grid(self.grid_fine, self.crop)
         return fine.copy() if fine is self.grid_fine else fine
 
+    def cut(self, threshold: float) -> Mask:
+        """The object's pixels at a threshold of P, (h, w) bool.
+
+        Those of a reduced grid that no windows followed are cut at one half: between its
+        cells P says more of them than of the object.
+        """
+        if self.crop.is_reduced and not self.n_windows:
+            return self.mask
+        # Elsewhere pixels are as they were, since the network agreed with them.
+        follows = self.mask == (self.probability >= 0.5)
+        return np.where(follows, self.probability >= threshold, self.mask)
+
     def hold_pinned(self, rows: slice = slice(None)) -> None:
         """Give pinned pixels of some rows their coarse value, beyond any doubt."""
         if self.pinned is None:

@@ -94,7 +94,12 @@ class Settlement:
     def settle(self, job: Job, draft: Draft) -> None:
         """Ask the guards about an object's last draft, and paint it."""
         uncertainty = measure_uncertainty(draft.coarse, draft.mask, draft.probability)
-        refined = self._decide(draft)
+        refined = draft.coarse
+        # Whether there is a change at all is decided at one half, not at the threshold.
+        stays = self._guards.leaves(draft.mask, draft.coarse, draft.probability)
+        if not stays:
+            cut = draft.cut(self._threshold)
+            refined = self._guards.limit(cut, draft.coarse, draft.probability)
         inside = job.crop.inside
         if job.own is not None:
             # About the pixels of other parts their own crops decide.
@@ -102,28 +107,12 @@ class Settlement:
         is_held = not draft.was_asked
         if not draft.n_windows:  # else the guard was asked before them
             is_held |= bool(refined.any()) and self._guards.holds(uncertainty.mean)
-        if is_held:
+        if stays or is_held:  # what is right already gives nothing to its neighbours
             self._surface.hold(job.target, self._plan.own(job))
         else:
             self._surface.paint(job.target.id, inside, refined, draft.probability)
         outcome = Outcome(job, uncertainty, is_held, draft.n_windows)
         self._outcomes.setdefault(job.target.id, {})[job.rank] = outcome
-
-    def _decide(self, draft: Draft) -> Mask:
-        """The mask of a draft, cut at the threshold, within the guards.
-
-        Whether there is a change at all is decided at one half.
-        """
-        coarse, probability = draft.coarse, draft.probability
-        if self._guards.leaves(draft.mask, coarse, probability):
-            return coarse
-        refined = draft.mask
-        # Between the cells of a reduced grid P says more of them than of the object.
-        if not draft.crop.is_reduced or draft.n_windows:
-            # Elsewhere pixels are as they were, since the network agreed with them.
-            follows = refined == (probability >= 0.5)
-            refined = np.where(follows, probability >= self._threshold, refined)
-        return self._guards.limit(refined, coarse, probability)
 
     def finish(self, *, closes_gaps: bool) -> tuple[ObjectReport, ...]:
         """Settle what only the whole image can, and report on every object, by id."""

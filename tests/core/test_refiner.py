@@ -276,6 +276,24 @@ def test_objects_that_would_hardly_change_are_told_to_be_unchanged() -> None:
         np.testing.assert_array_equal(result.labels == entry.id, was == entry.id)
 
 
+@pytest.mark.parametrize("limit", [0.0, 0.1])
+def test_objects_that_stay_give_nothing_to_surer_neighbours(limit: float) -> None:
+    labels = np.zeros((60, 90), np.uint8)
+    labels[20:40, 20:40], labels[20:40, 40:75] = 1, 2
+
+    def greedy(x: Tensor, index: Tensor) -> Tensor:
+        """Squares stay as they are, long masks grow and are surer of it."""
+        mask = x[:, 3:]
+        is_long = mask.mean((1, 2, 3), keepdim=True) < 0.25
+        grown = torch.nn.functional.max_pool2d(mask, 9, 1, 4)
+        return torch.where(is_long, 20 * grown - 10, 4 * mask - 2)
+
+    image = np.zeros(labels.shape, np.uint8)
+    result = refine(image, labels, model=stub_model(greedy), least_change=limit)
+    assert {e.id: e.status for e in result.report} == {1: "unchanged", 2: "refined"}
+    np.testing.assert_array_equal(result.labels == 1, labels == 1)
+
+
 def test_an_object_too_thin_for_its_grid_is_held() -> None:
     labels = np.zeros((1200, 1200), np.uint8)
     labels[600, 100:1100] = 1
