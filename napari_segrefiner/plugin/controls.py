@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -227,7 +228,8 @@ def _spin_box(spec: OptionSpec, box: Any, step: float, unset: str) -> Any:
     high = MOST if spec.maximum is None else spec.maximum
     number = int if spec.kind is int else float
     if spec.optional:
-        # A value that cannot be typed or meant: Qt shows the special text for it.
+        # Below all that can be meant: Qt shows the special text for it.
+        box.editingFinished.connect(partial(_lift, box, number(low)))
         low -= step
         box.setSpecialValueText(unset)
     box.setRange(number(low), number(high))
@@ -236,6 +238,12 @@ def _spin_box(spec: OptionSpec, box: Any, step: float, unset: str) -> Any:
     if spec.unit:
         box.setSuffix(f" {spec.unit}")
     return box
+
+
+def _lift(box: Any, least: float) -> None:
+    """What was typed below the least value becomes it; the special text may stay."""
+    if box.minimum() < box.value() < least:
+        box.setValue(least)
 
 
 def read(spec: OptionSpec, widget: Any) -> Any:
@@ -252,9 +260,11 @@ def read(spec: OptionSpec, widget: Any) -> Any:
         return _from_text(spec, widget.text().strip())
     if spec.optional and widget.value() == widget.minimum():
         return None
-    return (
+    value = (
         widget.value() if spec.kind is int else round(widget.value(), widget.decimals())
     )
+    # While somebody is typing, it may be below.
+    return value if spec.minimum is None else max(value, spec.kind(spec.minimum))
 
 
 def _from_text(spec: OptionSpec, text: str) -> Any:

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from napari_segrefiner.core.preprocessing import normalise
+from napari_segrefiner.errors import SegRefinerError
 
 if TYPE_CHECKING:
     from napari_segrefiner.models.card import Normalisation
@@ -180,6 +181,8 @@ def iterate_batches(
 
     Raises
     ------
+    SegRefinerError, OSError
+        As making a batch raises them, whoever makes it.
     RuntimeError
         If a worker has ended; torch looks every few seconds, as long as it is given no
         time limit.
@@ -188,7 +191,7 @@ def iterate_batches(
         for iteration in itertools.count(first):
             yield batches[iteration]
     loader = DataLoader(
-        batches,
+        _ErrorsAsItems(batches),
         batch_size=None,
         sampler=itertools.count(first),
         num_workers=workers,
@@ -198,7 +201,23 @@ def iterate_batches(
     )
     with _one_thread_each():  # the workers start with the iterator
         stream = iter(loader)
-    yield from stream
+    for made in stream:
+        if isinstance(made, Exception):
+            raise made
+        yield made
+
+
+class _ErrorsAsItems(Dataset[Batch | Exception]):
+    """Hands on what a worker may well run into: torch would wrap it in a traceback."""
+
+    def __init__(self, batches: TrainingBatches) -> None:
+        self._batches = batches
+
+    def __getitem__(self, iteration: int) -> Batch | Exception:
+        try:
+            return self._batches[iteration]
+        except (SegRefinerError, OSError) as error:
+            return error
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_segrefiner.errors import OptionError
 from napari_segrefiner.options import RefineOptions, specs
@@ -58,6 +59,21 @@ def test_every_option_of_a_training_can_be_chosen_exactly(
     # No text means "what the preset says": of these, nothing else can be meant.
     chosen = {name: v for name, v in given.items() if v not in (None, ())}
     assert form.values() == chosen
+
+
+def test_what_is_typed_below_the_least_value_becomes_it(qtbot: Any) -> None:
+    by_name = {spec.name: spec for spec in SPECS}
+    for name, typed, least in (("threshold", "0.03", 0.05), ("padding", "-0.02", 0.0)):
+        box: Any = option_widget(by_name[name])
+        qtbot.addWidget(box)
+        box.setValue(0.5)
+        box.lineEdit().selectAll()
+        qtbot.keyClicks(box.lineEdit(), typed)
+        assert read(by_name[name], box) == least  # an option in the midst of typing
+        qtbot.keyClick(box.lineEdit(), Qt.Key.Key_Return)
+        assert box.value() == least
+        box.setValue(box.minimum())
+        assert read(by_name[name], box) is None
 
 
 def test_numbers_are_shown_as_short_as_they_are(qtbot: Any) -> None:

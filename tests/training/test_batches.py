@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from napari_segrefiner.errors import InputError
 from napari_segrefiner.training.batches import (
     ALL_COARSE,
     INDEX_WEIGHTS,
@@ -97,6 +98,24 @@ def test_any_number_of_workers_makes_the_same_batches_in_order(
                 assert torch.equal(made, expected)
     finally:
         stream.close()
+
+
+class _Refusing:
+    """Has no samples."""
+
+    def sample(self, index: int) -> NoReturn:
+        message = "No usable object."
+        raise InputError(message)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_sample_refuses_is_told_in_the_same_words_by_a_worker(
+    workers: int,
+) -> None:
+    stream = iterate_batches(TrainingBatches(_Refusing(), DRAWS), 0, workers)
+    with pytest.raises(InputError) as caught:
+        next(stream)
+    assert str(caught.value) == "No usable object."
 
 
 class _Ending:
