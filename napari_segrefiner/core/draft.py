@@ -61,8 +61,8 @@ class Draft:
     def cut(self, threshold: float) -> Mask:
         """The object's pixels at a threshold of P, (h, w) bool.
 
-        Those of a reduced grid that no windows followed are cut at one half: between its
-        cells P says more of them than of the object.
+        Those of a reduced grid that no windows followed are cut at one half: between
+        its cells P says more of them than of the object.
         """
         if self.crop.is_reduced and not self.n_windows:
             return self.mask

@@ -144,6 +144,12 @@ class Marks:
         """The listed layers with sheets, the oldest first."""
         return [x for x in list(self._sheets) if is_listed(self._viewer, x)]
 
+    def coarse(self, layer: Labels, plane: Plane) -> npt.NDArray[Any] | None:
+        """A plane's labels before the first refinement, None if there was none."""
+        sheet = self._sheets.get(layer, {}).get(plane)
+        shape = tuple(array_shape(layer)[axis] for axis in plane.axes)
+        return None if sheet is None or sheet.coarse.shape != shape else sheet.coarse
+
     def sheets(self, layer: Labels) -> dict[Plane, Sheet]:
         """The layer's sheets whose image is still there and whose shape is the same."""
         shape = array_shape(layer)

@@ -137,7 +137,18 @@ def stopped_at(n_done: int, n_planes: int) -> str:
     """The sentence after Stop in a stack of planes."""
     if not n_done:
         return STOPPED
-    return f"Stopped; {n_done} of {n_planes} planes are refined, the others as before"
+    return f"Stopped; {planes_refined(n_done, n_planes)}"
+
+
+def planes_refined(n_done: int, n_planes: int) -> str:
+    """What has become of a stack whose run has ended early.
+
+    Examples
+    --------
+    >>> planes_refined(2, 4)
+    '2 of 4 planes are refined, the others as before'
+    """
+    return f"{n_done} of {n_planes} planes are refined, the others as before"
 
 
 def look_at(
@@ -230,7 +241,7 @@ def added(name: str, notes: Sequence[str]) -> str:
 
 def removed(name: str) -> str:
     """The sentence when a layer of the run was deleted."""
-    return f"'{name}' was deleted, so the run was stopped; nothing else was changed."
+    return f"'{name}' was deleted, so the run was stopped."
 
 
 def percent(share: float) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_segrefiner.core.events import outcome, passes_text
+from napari_segrefiner.metrics import iou
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.edits import Edit, write_undoable
 from napari_segrefiner.plugin.findings import (
@@ -16,7 +20,11 @@ from napari_segrefiner.plugin.findings import (
     merge,
 )
 from napari_segrefiner.plugin.images import same_place
-from napari_segrefiner.plugin.layer_record import write_features, write_record
+from napari_segrefiner.plugin.layer_record import (
+    read_rows,
+    write_features,
+    write_record,
+)
 from napari_segrefiner.plugin.layers import is_preview
 from napari_segrefiner.plugin.marks import Marks, Part
 from napari_segrefiner.plugin.planes import array_shape
@@ -81,17 +89,38 @@ class RunWriter:
             before = self._review.told(layer, findings)
             edits = _sparing(run, parts)
             written = write_undoable(layer, edits)
+        is_told = run.label is not None and not written and _has_row(layer, run.label)
+        if not is_told:  # else nothing is new, and a mark stays
+            self._tell(run, layer, self._since_coarse(run, layer, findings))
+            if run.destination is not None:
+                self._review.note(layer, edits, before)
+            channel = run.request.image.channel
+            self._marks.note(layer, edits, parts, run.looked_at, channel)
+        self._results.note_written(layer)
+        self._bring_forward(run, layer)
+        return _sentence(run, findings, run.n_pixels - written)
+
+    def _tell(self, run: Run, layer: Labels, findings: Mapping[int, Finding]) -> None:
+        """Put the findings into the layer's record and features, and up for review."""
         write_record(layer, run.image, run.request.image.channel, run.done)
         mode = run.request.options.mode
         write_features(layer, findings.values(), has_modes=mode != "objects")
         # Whoever asks for a single object is looking at it.
         self._review.add(layer, findings, look_again=run.label is None)
-        if run.destination is not None:
-            self._review.note(layer, edits, before)
-        self._marks.note(layer, edits, parts, run.looked_at, run.request.image.channel)
-        self._results.note_written(layer)
-        self._bring_forward(run, layer)
-        return _sentence(run, findings, run.n_pixels - written)
+
+    def _since_coarse(
+        self, run: Run, layer: Labels, findings: Mapping[int, Finding]
+    ) -> Mapping[int, Finding]:
+        """The change of one object counted from its first mask, not from its last."""
+        if run.label is None:
+            return findings
+        one = findings[run.label]
+        coarse = self._marks.coarse(layer, one.plane)
+        if coarse is None or not (coarse == one.label).any():
+            return findings
+        now = np.asarray(layer.data[one.plane.index]) == one.label
+        change = 1.0 - iou(coarse == one.label, now)
+        return {one.label: replace(one, change=change)}
 
     def _parts(self, run: Run) -> list[Part]:
         """What is going to be written, plane by plane.
@@ -148,6 +177,11 @@ class RunWriter:
             layer.mode = mode
 
 
+def _has_row(layer: Labels, label: int) -> bool:
+    """Whether the layer's features tell what has become of an object."""
+    return "status" in (read_rows(layer) or {}).get(label, {})
+
+
 def _sparing(run: Run, parts: Sequence[Part]) -> list[Edit]:
     """The edits without what is not to be written of others."""
     others = run.request.others
@@ -163,17 +197,17 @@ def _sentence(
     run: Run, findings: Mapping[int, Finding], n_left: int
 ) -> tuple[str, Tone]:
     """What has become of the objects; `n_left` pixels were painted meanwhile."""
+    n_done, n_planes = len(run.done), len(run.request.planes)
     if run.failed:
-        return run.failed, "notice"
+        rest = f" {messages.planes_refined(n_done, n_planes)}." if n_planes > 1 else ""
+        return run.failed + rest, "notice"
     if run.is_stopped and run.share < 1:
-        n_planes = len(run.request.planes)
-        return messages.stopped_at(len(run.done), n_planes), "notice"
+        return messages.stopped_at(n_done, n_planes), "notice"
     mode = run.request.options.mode
     n_windows = sum(item.n_windows for item in findings.values())
     modes = count_modes(findings) if mode == "auto" else None
     passes = passes_text(modes, n_windows)
     if run.label is None:
-        n_planes = len(run.request.planes)
         counts = count(findings)
         sentence = messages.finished(counts, n_planes, passes, n_left)
     else:

@@ -786,6 +786,21 @@ def test_stop_within_a_stack_keeps_the_finished_planes() -> None:
     assert stage.message == messages.stopped_at(2, 3)
 
 
+def test_a_stack_that_loses_its_image_tells_what_is_done() -> None:
+    stage = stack_stage()
+    stage.choose(slider=0)
+    stage.controller.refine()
+    while len(stage.engine.calls) < 3:
+        stage.work.step()
+    stage.viewer.layers.remove(stage.image)
+    stage.work.finish()
+    assert (stage.result.data != stage.labels.data).any()
+    assert stage.message == (
+        "'picture' was deleted, so the run was stopped. 2 of 3 planes are refined, the "
+        "others as before."
+    )
+
+
 def test_all_planes_into_this_layer_are_one_undo_step() -> None:
     stage = stack_stage()
     before = stage.labels.data.copy()

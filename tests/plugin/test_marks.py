@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
+from napari_segrefiner.metrics import iou
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.layers import KEY
 from napari_segrefiner.plugin.sheet import Sheet
@@ -218,6 +219,37 @@ def test_refining_an_object_again_is_no_edit_and_neither_is_its_undo(
     stage.result.undo()  # the stroke
     counts(stage)
     assert marks(stage.result) == {5: "accepted"}
+
+
+def test_refining_without_any_change_leaves_mark_and_figures(stage: Stage) -> None:
+    stage.run()
+    accept(stage, 5)
+    paint(stage.result, 9, (45, 30))
+    assert counts(stage) == (2, 1)
+    before = stage.result.features.copy()
+    stage.engine.by = 0
+    for label in (5, 9):
+        stage.controller.refine_object(stage.result, label)
+        stage.work.finish()
+    assert counts(stage) == (2, 1)
+    assert marks(stage.result) == {5: "accepted", 9: "edited"}
+    assert stage.result.features.equals(before)
+
+
+def test_the_change_is_counted_from_the_coarse_mask_however_often_refined(
+    stage: Stage,
+) -> None:
+    stage.controller.refine_object(stage.labels, 5)
+    stage.work.finish()
+    stage.controller.refine_object(stage.result, 5)
+    stage.work.finish()
+    row = stage.result.features.set_index("index").loc[5]
+    agreement = iou(stage.labels.data == 5, stage.result.data == 5)
+    assert row["change"] == pytest.approx(1 - agreement)
+    stage.result.undo()
+    row = stage.result.features.set_index("index").loc[5]
+    agreement = iou(stage.labels.data == 5, stage.result.data == 5)
+    assert row["change"] == pytest.approx(1 - agreement)
 
 
 def test_what_is_painted_over_an_object_counts_after_that_was_refined_again(
