@@ -167,7 +167,7 @@ def _import(
             licence="unknown",
             recipe=_origin(path, file_sha256(path)),
         )
-    name = name or _as_name(card.name)
+    name = name or as_name(card.name)
     check_name(name)
     if name in published() and card.network != published()[name].network:
         message = f"{path} is not {name}: its network differs; choose another --name."
@@ -194,6 +194,6 @@ def _origin(path: Path, sha256: str) -> dict[str, Any]:
     return {"imported": {"file": path.name, "sha256": sha256}}
 
 
-def _as_name(text: str) -> str:
-    """`text` with dashes for what a model's name may not have."""
+def as_name(text: str) -> str:
+    """A model's name from any text: dashes for what a name may not have."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:64] or "model"

@@ -9,7 +9,7 @@ from napari import Viewer
 from napari.layers import Labels
 
 from napari_segrefiner.errors import InputError
-from napari_segrefiner.plugin.layers import unwrap
+from napari_segrefiner.plugin.layers import is_labels, is_listed, unwrap
 
 if TYPE_CHECKING:
     from napari_segrefiner.plugin.dock import SegRefinerDock
@@ -43,11 +43,17 @@ def refine_selected(viewer: Viewer | None = None, layer: Labels | None = None) -
     layer : napari.layers.Labels, optional
         By default the active Labels layer, else the one chosen in the dock.
     """
-    dock = open_dock(viewer, layer)
+    dock = open_dock(viewer, None)
     if layer is None:
         dock.controller.refine_selected()
-    else:
-        dock.controller.refine_selected_of(unwrap(layer))
+        return
+    # The menu hands over what is active, a result perhaps: the dock's choice stays.
+    chosen = unwrap(layer)
+    if not is_labels(chosen) or not is_listed(
+        viewer or napari.current_viewer(), chosen
+    ):
+        raise InputError(_no_labels(layer))
+    dock.controller.refine_selected_of(chosen)
 
 
 def open_dock(viewer: Viewer | None, layer: Labels | None) -> SegRefinerDock:
@@ -68,6 +74,9 @@ def open_dock(viewer: Viewer | None, layer: Labels | None) -> SegRefinerDock:
     if layer is not None:
         dock.form.labels_box.choose(layer)
         if dock.form.labels_box.layer != layer and dock.controller.operand() != layer:
-            message = f"'{layer.name}' is no Labels layer of this viewer; add it first."
-            raise InputError(message)
+            raise InputError(_no_labels(layer))
     return dock
+
+
+def _no_labels(layer: Labels) -> str:
+    return f"'{layer.name}' is no Labels layer of this viewer; add it first."

@@ -180,10 +180,11 @@ def free_name(path: Path) -> str | None:
     """
     from napari_segrefiner.models.catalogue import entries
     from napari_segrefiner.models.files import SUFFIX, find_card
+    from napari_segrefiner.models.import_model import as_name
     from napari_segrefiner.models.published import published
 
     card = find_card(path) if path.suffix == SUFFIX and path.is_file() else None
-    name = path.stem if card is None else card.name
+    name = as_name(path.stem if card is None else card.name)
     taken = {entry.name for entry in entries()}
     return None if name not in taken or name in published() else _numbered(name, taken)
 

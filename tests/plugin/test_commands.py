@@ -96,11 +96,25 @@ def test_npe2_and_the_menu_reach_the_commands(viewer: Any, qtbot: Any) -> None:
     assert "cells refined" in viewer.layers
 
 
+def test_the_selected_object_of_a_result_leaves_the_dock_at_its_source(
+    viewer: Any, qtbot: Any
+) -> None:
+    commands.refine()
+    dock = finish(viewer, qtbot)
+    cells, refined = viewer.layers["cells"], viewer.layers["cells refined"]
+    refined.selected_label = 5
+    commands.refine_selected(viewer, refined)  # as the menu hands over what is active
+    finish(viewer, qtbot)
+    assert dock.form.labels_box.layer is cells
+    assert "cells refined refined" not in viewer.layers
+
+
 def test_a_layer_of_somewhere_else_is_refused(viewer: Any, qtbot: Any) -> None:
     from napari.layers import Labels
 
-    with pytest.raises(InputError, match="no Labels layer of this viewer"):
-        commands.refine(viewer, Labels(squares(), name="stray"))
+    for command in (commands.refine, commands.refine_selected):
+        with pytest.raises(InputError, match="no Labels layer of this viewer"):
+            command(viewer, Labels(squares(), name="stray"))
     finish(viewer, qtbot)
 
 

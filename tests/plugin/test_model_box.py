@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,11 @@ def test_the_engine_adds_a_file_under_a_free_name_and_uses_it(
     engine = PackagedEngine()
     assert engine.add_model(str(path)) == Added("tiny")
     assert engine.add_model(str(path)) == Added("tiny-2")
+    spaced = tmp_path / "other.safetensors"
+    renamed = dataclasses.replace(card, name="my model")
+    save_model(spaced, DenoisingUNet(config).state_dict(), renamed, half=False)
+    added = [engine.add_model(str(spaced)).name for _ in range(2)]
+    assert added == ["my-model", "my-model-2"]
     first = engine._loaded("tiny")
     assert engine._loaded("tiny") is first
     weights = folder / "tiny.safetensors"
