@@ -292,8 +292,6 @@ def compare(name: str) -> None:
     dock.parent().raise_()
     dock.compare_button.click()
     studio.wait_until(lambda: not dock.is_running)
-    for layer in viewer.layers[1:-1]:
-        layer.visible = False
     viewer.layers.selection.active = viewer.layers[-1]
     studio.pump(0.5)
     studio.save(name)

@@ -48,10 +48,8 @@ def refine_selected(viewer: Viewer | None = None, layer: Labels | None = None) -
         dock.controller.refine_selected()
         return
     # The menu hands over what is active, a result perhaps: the dock's choice stays.
-    chosen = unwrap(layer)
-    if not is_labels(chosen) or not is_listed(
-        viewer or napari.current_viewer(), chosen
-    ):
+    viewer, chosen = viewer or napari.current_viewer(), unwrap(layer)
+    if not is_labels(chosen) or not is_listed(viewer, chosen):
         raise InputError(_no_labels(layer))
     dock.controller.refine_selected_of(chosen)
 

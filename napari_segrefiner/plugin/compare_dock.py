@@ -29,7 +29,13 @@ from napari_segrefiner.plugin.compare import (
 from napari_segrefiner.plugin.compare_form import CompareForm
 from napari_segrefiner.plugin.compare_scores import Rows, gain_layer, write_scores
 from napari_segrefiner.plugin.compare_table import ScoreTable
-from napari_segrefiner.plugin.layers import entry, insert_above, is_listed, unwrap
+from napari_segrefiner.plugin.layers import (
+    entry,
+    insert_above,
+    is_labels,
+    is_listed,
+    unwrap,
+)
 from napari_segrefiner.plugin.view import Tone
 from napari_segrefiner.plugin.widgets import (
     Docked,
@@ -223,15 +229,21 @@ class CompareDock(Docked):
         return refused
 
     def _show_gain(self, layer: Labels, data: Any, rows: Rows) -> None:
-        """Put the gains of a layer on top, in place of older ones of it."""
+        """Put the gains of a layer on top, in place of older ones of it.
+
+        All other labels go out of sight: their colours would mix with the gains'.
+        """
         layers = self._viewer.layers
-        gains = [one for one in layers if "gain_of" in entry(one)]
-        for one in gains:
-            # One picture of gains at a time: they would hide each other.
-            one.visible = False
-            if entry(one)["gain_of"] == layer.name:
+        for one in map(unwrap, list(layers)):
+            if is_labels(one) or "gain_of" in entry(one):
+                one.visible = False
+            if entry(one).get("gain_of") == layer.name:
                 layers.remove(one)
-        insert_above(self._viewer, gain_layer(layer, data, rows), layers[-1])
+        shown = gain_layer(layer, data, rows)
+        insert_above(self._viewer, shown, layers[-1])
+        active = layers.selection.active
+        if active is not None and not active.visible:
+            layers.selection.active = shown  # its status bar has the scores too
 
     def _show_running(self, is_running: bool) -> None:
         self.is_running = is_running
@@ -249,7 +261,7 @@ class CompareDock(Docked):
         self.gain_check.setChecked(True)
         self.gain_check.setToolTip(
             "Adds a layer: blue objects gained IoU, orange ones lost, grey ones did "
-            "neither."
+            "neither. All other labels are hidden then."
         )
         self.compare_button = quiet_button(
             "Compare",

@@ -293,7 +293,9 @@ def test_a_comparison_fills_table_features_and_colours(opened: Any) -> None:
     ]  # fmt: skip
     assert "gain" in viewer.layers["cells refined"].features
     assert viewer.layers[-1].name == "cells refined gain"
-    assert viewer.layers.selection.active is viewer.layers["cells"]
+    assert viewer.layers.selection.active is viewer.layers["cells refined gain"]
+    shown = [one.name for one in viewer.layers if one.visible]
+    assert shown == ["picture", "cells refined gain"]
     dock.compare_button.click()  # again: no second layer of gains
     assert len(viewer.layers) == 5
     dock.gain_check.setChecked(False)
