@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from napari_segrefiner.core.events import ObjectReport
@@ -113,12 +113,14 @@ class Queue:
         ]
         return sorted(worked_on, key=lambda f: (-f.need, f.label))
 
-    def next(self) -> tuple[Finding, int, int] | None:
+    def next(
+        self, is_there: Callable[[Finding], bool] = lambda _: True
+    ) -> tuple[Finding, int, int] | None:
         """The next object not seen yet, its place and their number; None at the end.
 
-        After the end it begins anew.
+        Those that are not there any more are left out. After the end it begins anew.
         """
-        ranked = self.ranked
+        ranked = [item for item in self.ranked if is_there(item)]
         for place, item in enumerate(ranked):
             if item.label not in self.seen:
                 self.seen.add(item.label)

@@ -33,7 +33,7 @@ ACCEPTED, EDITED = "accepted", "edited"
 
 
 class Tally(NamedTuple):
-    """Objects to learn from, and those neither accepted nor edited, of all layers."""
+    """Objects to learn from, of all layers, and others of those that are shown."""
 
     n_corrected: int
     n_others: int
@@ -183,7 +183,8 @@ class Marks:
         n_others = 0
         for layer in self.layers():
             standings = self.standings(layer).values()
-            n_others += sum(len(standing.others) for standing in standings)
+            if layer.visible:
+                n_others += sum(len(standing.others) for standing in standings)
             write_marks(layer, _told(standings))
         n_corrected = sum(len(ids) for _, _, _, ids in self._corrected())
         return Tally(n_corrected, n_others)
@@ -285,9 +286,9 @@ def _can_be_read(viewer: ViewerModel, image: Image | None, layer: Labels) -> boo
     return image is not None and is_listed(viewer, image) and fits(image, layer)
 
 
-def _events(layer: Labels) -> tuple[Any, Any]:
-    """Painting; undo, redo and much else."""
-    return layer.events.paint, layer.events.set_data
+def _events(layer: Labels) -> tuple[Any, ...]:
+    """Painting; undo, redo and much else; what is hidden has no others."""
+    return layer.events.paint, layer.events.set_data, layer.events.visible
 
 
 def _put(layer: Labels, changes: Sequence[Change]) -> None:

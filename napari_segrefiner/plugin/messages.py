@@ -34,7 +34,8 @@ NO_ACCEPT = (
     "Select an object of a refined layer (picker: L), then press K to accept it."
 )
 NO_OTHERS = (
-    "There are no other objects: all are accepted or edited, or none is refined."
+    "There are no other objects in sight: all are accepted or edited, or none is "
+    "refined."
 )
 
 

@@ -24,8 +24,9 @@ from napari_segrefiner.plugin.layer_record import (
 from napari_segrefiner.plugin.layers import check_writable, entry, is_listed
 from napari_segrefiner.plugin.ledger import Ledger
 from napari_segrefiner.plugin.marks import ACCEPTED, Marks, Part
-from napari_segrefiner.plugin.planes import displayed_plane
+from napari_segrefiner.plugin.planes import Plane, displayed_plane
 from napari_segrefiner.plugin.results import Results
+from napari_segrefiner.plugin.sheet import areas_of
 from napari_segrefiner.plugin.view import Tone
 from napari_segrefiner.training.correction_data import LEAST_OBJECTS
 
@@ -94,7 +95,7 @@ class Review:
         queue = None if layer is None else self._queue(layer)
         if layer is None or queue is None or not queue.findings:
             return messages.NO_RESULT, "notice"
-        found = queue.next()
+        found = queue.next(_Presence(layer))
         if found is None:
             return messages.ALL_SEEN, "notice"
         item, place, total = found
@@ -250,6 +251,21 @@ class Review:
 def _gone(result: Labels) -> str:
     """What is said if the source of `result` is not there."""
     return messages.source_gone(result.name, str(entry(result).get("source", "")))
+
+
+class _Presence:
+    """Tells whether objects still have pixels in their planes: people erase some."""
+
+    def __init__(self, layer: Labels) -> None:
+        self._layer = layer
+        self._present: dict[Plane, set[int]] = {}
+
+    def __call__(self, item: Finding) -> bool:
+        plane = item.plane
+        if plane not in self._present:
+            now = np.asarray(self._layer.data[plane.index])
+            self._present[plane] = set(areas_of(now)[0].tolist())
+        return item.label in self._present[plane]
 
 
 def centre_on(viewer: ViewerModel, layer: Labels, item: Finding) -> None:

@@ -207,9 +207,14 @@ def plan_run(
 
 
 def find_others(marks: Marks) -> list[Others]:
-    """All that has objects which are neither accepted nor edited, layer by layer."""
+    """All shown layers with objects which are neither accepted nor edited.
+
+    What was hidden, such as an older result when a newer one came, stays as it is.
+    """
     found: list[Others] = []
     for layer in marks.layers():
+        if not layer.visible:
+            continue
         standings = marks.standings(layer)
         for plane, sheet in marks.sheets(layer).items():
             image: Any = sheet.image()  # listed, as the sheet was given

@@ -65,7 +65,7 @@ class Sheet:
     coarse_ids: set[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.coarse_ids = set(_areas(self.coarse)[0].tolist()) - {0}
+        self.coarse_ids = set(areas_of(self.coarse)[0].tolist()) - {0}
 
     def standing(self, now: IntArray) -> Standing:
         """How the labels stand if the layer's plane is `now`.
@@ -74,7 +74,7 @@ class Sheet:
         neighbour is not, and neither is one with its coarse mask: then undo has gone
         back to before the plugin's work, perhaps that of an earlier dock.
         """
-        found, areas = _areas(now)
+        found, areas = areas_of(now)
         there = set(found.tolist()) - {0}
         large = set(found[areas >= MIN_AREA].tolist())
         painted = now != self.made
@@ -132,8 +132,8 @@ class Sheet:
         if self.coarse.shape != other.coarse.shape:
             return frozenset()
         differs = self.coarse != other.coarse
-        changed = {*_areas(self.coarse[differs])[0].tolist()}
-        changed |= {*_areas(other.coarse[differs])[0].tolist()}
+        changed = {*areas_of(self.coarse[differs])[0].tolist()}
+        changed |= {*areas_of(other.coarse[differs])[0].tolist()}
         return frozenset(labels) - changed
 
     def other_labels(self, now: IntArray, others: Collection[int]) -> IntArray:
@@ -175,7 +175,7 @@ def as_it_is(image: Image) -> ImageGiver:
     return found
 
 
-def _areas(labels: IntArray) -> tuple[IntArray, npt.NDArray[np.intp]]:
+def areas_of(labels: IntArray) -> tuple[IntArray, npt.NDArray[np.intp]]:
     """The labels that there are, rising, and their pixels; counting beats sorting."""
     if labels.size and labels.min() >= 0 and labels.max() < MOST_BINS:
         counts = np.bincount(labels.ravel())

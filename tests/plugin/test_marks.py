@@ -545,6 +545,25 @@ def test_the_others_of_several_layers_come_one_after_the_other(stage: Stage) -> 
     assert stage.engine.calls[-1][2].shape == (20, 30)
 
 
+def test_hidden_layers_have_no_others(stage: Stage) -> None:
+    stage.run()
+    older = stage.result
+    kept = older.data.copy()
+    stage.run()
+    newer = stage.viewer.layers["cells refined [1]"]
+    assert (older.visible, newer.visible) == (False, True)
+    assert counts(stage) == (0, 3)
+    stage.engine.by = 1
+    stage.controller.refine_others()
+    stage.work.finish()
+    np.testing.assert_array_equal(older.data, kept)
+    np.testing.assert_array_equal(newer.data, expected(squares(), by=1))
+    stage.view.count_soon.reset_mock()
+    newer.visible = False
+    stage.view.count_soon.assert_called()
+    assert counts(stage) == (0, 0)
+
+
 def test_the_others_of_each_plane_are_refined_with_what_it_was_refined_with() -> None:
     labels = np.stack([squares()] * 3)
     stage = Stage(np.zeros(labels.shape, np.uint8), labels)

@@ -25,6 +25,18 @@ def test_next_goes_to_the_neediest_and_centres_it(stage: Stage) -> None:
     assert stage.message == messages.ALL_SEEN
 
 
+def test_next_leaves_out_what_was_erased_until_that_is_undone(stage: Stage) -> None:
+    stage.run()
+    erased = np.nonzero(stage.result.data == 9)
+    stage.result.data_setitem(erased, 0)
+    stage.controller.next_object()
+    assert stage.result.selected_label == 5
+    assert stage.message.startswith("1 of 2: label 5 refined, ")
+    stage.result.undo()
+    stage.controller.next_object()
+    assert stage.message.startswith("1 of 3: label 9 refined, ")
+
+
 def test_next_without_a_result_says_what_to_do(stage: Stage) -> None:
     stage.controller.next_object()
     assert (stage.message, stage.tone) == (messages.NO_RESULT, "notice")
