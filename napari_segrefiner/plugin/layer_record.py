@@ -23,6 +23,10 @@ Row = dict[str, Any]
 COLUMNS = ("index", "change", "uncertainty", "status")
 
 
+#: All that this plugin may have written of an object.
+OUR_COLUMNS = (*COLUMNS[1:], "mark", "mode", "windows")
+
+
 class Origin(NamedTuple):
     """What was looked at in a plane: ``channel`` of an image, None for all of it.
 
@@ -32,6 +36,19 @@ class Origin(NamedTuple):
     image: str
     image_id: str
     channel: int | None
+
+
+def carry_over(source: Labels, result: Labels) -> None:
+    """Give a new result what others have told of the source and its objects.
+
+    A table that is not one of labels stays with the source: rows of objects could not
+    be added to it.
+    """
+    others = {name: value for name, value in source.metadata.items() if name != KEY}
+    result.metadata.update(others)
+    if read_rows(source):
+        ours = [name for name in OUR_COLUMNS if name in source.features.columns]
+        result.features = source.features.drop(columns=ours)
 
 
 def write_record(

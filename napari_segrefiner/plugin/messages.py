@@ -75,6 +75,17 @@ def finished(counts: Mapping[str, int], n_planes: int, passes: str, n_left: int)
     return outcome(counts) + planes + passes + kept_by_hand(n_left)
 
 
+def into_itself(layer: str) -> str:
+    """What is said beside the outcome if no new layer was made.
+
+    Examples
+    --------
+    >>> into_itself("cells")
+    "; written into 'cells' itself"
+    """
+    return f"; written into '{layer}' itself"
+
+
 def kept_by_hand(n_pixels: int) -> str:
     """What happened to pixels that were painted during the run."""
     if not n_pixels:

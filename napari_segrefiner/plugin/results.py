@@ -10,7 +10,7 @@ import numpy.typing as npt
 from napari.layers import Labels
 
 from napari_segrefiner.plugin.edits import Edit, write_directly
-from napari_segrefiner.plugin.layer_record import read_runs
+from napari_segrefiner.plugin.layer_record import carry_over, read_runs
 from napari_segrefiner.plugin.layers import (
     KEY,
     array_of,
@@ -171,6 +171,7 @@ class Results:
         data = np.array(source.data)
         written = write_directly(data, edits)
         result = copy_of(source, data, f"{source.name} refined")
+        carry_over(source, result)
         result.metadata[KEY] = {"source": source.name, "source_id": id_of(source)}
         below = self.result_of(source) or source
         # Before it is added: adding makes it active, and listeners ask whose it is.

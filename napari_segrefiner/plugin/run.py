@@ -13,7 +13,12 @@ from napari_segrefiner.errors import InputError
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.edits import Edit
 from napari_segrefiner.plugin.images import plane_reader
-from napari_segrefiner.plugin.layers import check_labels, check_room, check_writable
+from napari_segrefiner.plugin.layers import (
+    check_labels,
+    check_room,
+    check_writable,
+    entry,
+)
 from napari_segrefiner.plugin.marks import Marks
 from napari_segrefiner.plugin.planes import (
     Plane,
@@ -136,6 +141,11 @@ class Run:
     def n_pixels(self) -> int:
         """How many pixels these are."""
         return sum(edit.size for edit in self.edits)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether labels that are nobody's result are written into."""
+        return self.destination is self.source and "source" not in entry(self.source)
 
     def reads(self, layer: Layer) -> bool:
         """Whether the run still looks at the layer's picture."""

@@ -215,6 +215,8 @@ def _sentence(
         sentence = messages.one_finished(
             one.label, one.status, one.change, passes, n_left
         )
+    if run.is_in_place and run.n_pixels > n_left:
+        sentence += messages.into_itself(run.source.name)
     notices = ""
     if not same_place(run.image, run.source):
         notices += messages.apart(run.source.name, run.image.name)

@@ -167,6 +167,23 @@ def test_into_this_layer_keeps_the_users_own_features(stage: Stage) -> None:
     pd.testing.assert_frame_equal(stage.labels.features, plain)
 
 
+def test_a_new_layer_takes_along_what_others_have_told(stage: Stage) -> None:
+    import pandas as pd
+
+    stage.labels.metadata["mine"] = 1
+    stage.labels.features = pd.DataFrame(
+        {"index": [5, 9], "kind": ["a", "b"], "status": ["x", "y"]}
+    )
+    stage.run()
+    assert stage.result.metadata["mine"] == 1
+    table = stage.result.features.set_index("index")
+    assert list(table.index) == [2, 5, 9]
+    assert list(table["kind"][1:]) == ["a", "b"]
+    assert list(table["status"]) == ["refined"] * 3
+    assert list(stage.labels.features["status"]) == ["x", "y"]
+    assert KEY not in stage.labels.metadata
+
+
 # ---- single objects
 
 
@@ -756,7 +773,7 @@ def test_lazy_labels_larger_than_the_memory_are_refused(
     assert not stage.runner.works
     stage.choose(target="into this layer")
     stage.run()
-    assert stage.message == "3 refined"
+    assert stage.message == "3 refined; written into 'cells' itself"
 
 
 def test_all_planes_along_the_slider_keep_their_ids() -> None:
