@@ -31,7 +31,7 @@ SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    from napari_segrefiner.cli.validate import add_baseline_arguments
+    from napari_segrefiner.cli.baseline_arguments import add_baseline_arguments
     from napari_segrefiner.models.catalogue import DEFAULT
 
     parser.add_argument(
@@ -207,7 +207,7 @@ def _run_effort(arguments: argparse.Namespace) -> int:
 
 def _more_layers(arguments: argparse.Namespace) -> MoreLayers | None:
     """What makes a layer of every baseline; None without baselines."""
-    from napari_segrefiner.cli.validate import read_baselines, wants_oracle
+    from napari_segrefiner.cli.baseline_arguments import read_baselines, wants_oracle
 
     baselines, tuned = read_baselines(arguments)
     has_oracle = wants_oracle(arguments)

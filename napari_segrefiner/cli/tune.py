@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_segrefiner.cli.perturb import add_plan_arguments, names, read_plan
+from napari_segrefiner.cli.plan_arguments import add_plan_arguments, names, read_plan
 from napari_segrefiner.errors import OptionError
 
 if TYPE_CHECKING:

@@ -7,7 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_segrefiner.cli.perturb import add_plan_arguments, names, read_plan
+from napari_segrefiner.cli.baseline_arguments import (
+    add_baseline_arguments,
+    read_baselines,
+    wants_oracle,
+)
+from napari_segrefiner.cli.plan_arguments import add_plan_arguments, names, read_plan
 from napari_segrefiner.errors import OptionError
 from napari_segrefiner.options import RefineOptions, specs
 
@@ -16,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_segrefiner.evaluation.baselines import Baseline
-    from napari_segrefiner.evaluation.coarse_sets import CoarsePlan
+    from napari_segrefiner.evaluation.coarse_sets import CoarsePlan, CoarseSet
     from napari_segrefiner.evaluation.tuning import Tuned
     from napari_segrefiner.evaluation.validation import Row
 
@@ -91,49 +96,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plan_arguments(parser)
 
 
-def add_baseline_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what is scored beside the model."""
-    parser.add_argument(
-        "--baselines",
-        default="",
-        metavar="A,B,...",
-        help="simple methods to score as well: nothing, smooth, graph_cut, "
-        "random_walker, edge_snap, cascade_psp (if installed), or all; and "
-        "oracle_band, what no method could do better within a band",
-    )
-    parser.add_argument(
-        "--tuned",
-        type=Path,
-        metavar="JSON",
-        help="their settings, as the command tune wrote them",
-    )
-
-
-def read_baselines(
-    arguments: argparse.Namespace,
-) -> tuple[tuple[Baseline, ...], Tuned]:
-    """The baselines that the arguments name, and their settings.
-
-    Raises
-    ------
-    OptionError, InputError
-        If a name is unknown, or the settings cannot be read.
-    """
-    from napari_segrefiner.evaluation.oracle import ORACLE
-    from napari_segrefiner.evaluation.tuning import Tuned, find_baselines, read_tuned
-
-    tuned = read_tuned(arguments.tuned) if arguments.tuned else Tuned()
-    words = [word for word in names(arguments.baselines) if word != ORACLE]
-    return find_baselines(words), tuned
-
-
-def wants_oracle(arguments: argparse.Namespace) -> bool:
-    """Whether the upper bound is named among the baselines; "all" does not mean it."""
-    from napari_segrefiner.evaluation.oracle import ORACLE
-
-    return ORACLE in names(arguments.baselines)
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Validate; returns the exit code."""
     from napari_segrefiner.evaluation.coarse_sets import is_made
@@ -183,10 +145,8 @@ def _validate(
 ) -> int:
     import torch
 
-    from napari_segrefiner.evaluation.coarse_sets import make_coarse_sets
     from napari_segrefiner.evaluation.oracle import ORACLE
     from napari_segrefiner.evaluation.validation import (
-        means,
         table_head,
         table_line,
         validate,
@@ -196,7 +156,7 @@ def _validate(
         settings_of,
         write_rows,
     )
-    from napari_segrefiner.evaluation.validation_tables import to_markdown, worse_line
+    from napari_segrefiner.evaluation.validation_tables import to_markdown
     from napari_segrefiner.io.atomic import write_text
     from napari_segrefiner.models.catalogue import load_model
 
@@ -204,11 +164,10 @@ def _validate(
         torch.set_num_threads(arguments.threads)
     model = load_model(arguments.model)
     left_out = names(arguments.left_out)
-    has_oracle = wants_oracle(arguments)
-    layers = [*runs, *(one.name for one in baselines), *[ORACLE] * has_oracle]
+    oracle = [ORACLE] if wants_oracle(arguments) else []
+    layers = [*runs, *(one.name for one in baselines), *oracle]
     settings = settings_of(model, plan, runs, baselines, tuned)
-    if has_oracle:
-        settings["baselines"][ORACLE] = []
+    settings["baselines"] |= {name: [] for name in oracle}
     rows = read_rows(arguments.json, settings) if arguments.resume else []
 
     def show(row: Row) -> None:
@@ -220,26 +179,41 @@ def _validate(
     print(table_head(layers), flush=True)
     for row in rows:
         show(row)
-    known = {(row.kind, row.name) for row in rows}
-    # All masks first, so that a run that is interrupted finds them again.
-    sets = [
-        one
-        for one in list(make_coarse_sets(folder, plan))
-        if (one.kind, one.name) not in known
-    ]
     found = validate(
-        sets,
+        _sets_left(folder, plan, rows),
         model,
         runs,
         baselines=baselines,
         tuned=tuned,
-        has_oracle=has_oracle,
+        has_oracle=bool(oracle),
     )
     for row in found:
         rows.append(row)
         show(row)
         if arguments.json:
             write_rows(arguments.json, settings, rows, left_out)
+    _print_means(rows, layers, left_out)
+    if arguments.markdown:
+        write_text(arguments.markdown, to_markdown(rows, left_out), overwrite=True)
+    return 0
+
+
+def _sets_left(folder: Path, plan: CoarsePlan, rows: Sequence[Row]) -> list[CoarseSet]:
+    """The sets without rows; all masks are made first, for whoever goes on later."""
+    from napari_segrefiner.evaluation.coarse_sets import make_coarse_sets
+
+    known = {(row.kind, row.name) for row in rows}
+    made = list(make_coarse_sets(folder, plan))
+    return [one for one in made if (one.kind, one.name) not in known]
+
+
+def _print_means(
+    rows: Sequence[Row], layers: Sequence[str], left_out: Sequence[str]
+) -> None:
+    """The means of sets, and what each layer made worse."""
+    from napari_segrefiner.evaluation.validation import means, table_line
+    from napari_segrefiner.evaluation.validation_tables import worse_line
+
     for name, (n_sets, total) in means(rows, left_out).items():
         print(table_line(f"mean of sets, {name}", n_sets, total))
     scored = {row.name for row in rows}
@@ -250,9 +224,6 @@ def _validate(
             print(f"--left-out names {name}, which was not scored.", file=sys.stderr)
     for layer in layers:
         print(worse_line(rows, layer))
-    if arguments.markdown:
-        write_text(arguments.markdown, to_markdown(rows, left_out), overwrite=True)
-    return 0
 
 
 def read_ways(text: str) -> tuple[str, ...]:
