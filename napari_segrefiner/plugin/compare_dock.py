@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
     QFileDialog,
-    QProgressBar,
     QVBoxLayout,
 )
 
@@ -40,6 +39,8 @@ from napari_segrefiner.plugin.view import Tone
 from napari_segrefiner.plugin.widgets import (
     Docked,
     Sentence,
+    emphasised,
+    progress_bar,
     quiet_button,
     show_share,
     side_by_side,
@@ -263,13 +264,13 @@ class CompareDock(Docked):
             "Adds a layer: blue objects gained IoU, orange ones lost, grey ones did "
             "neither. All other labels are hidden then."
         )
-        self.compare_button = quiet_button(
-            "Compare",
-            "Score the coarse and the ticked labels against the truth; labels stay.",
+        self.compare_button = emphasised(
+            quiet_button(
+                "Compare",
+                "Score the coarse and the ticked labels against the truth; labels "
+                "stay.",
+            )
         )
-        font = self.compare_button.font()
-        font.setBold(True)
-        self.compare_button.setFont(font)
         self.stop_button = quiet_button("Stop", "Stop at the next plane of a stack.")
         self.copy_button = quiet_button("Copy", "The table, to be pasted into a sheet.")
         self.json_button = quiet_button(
@@ -285,10 +286,7 @@ class CompareDock(Docked):
         self.page_button.clicked.connect(lambda: self.save_page())
 
     def _make_results(self) -> None:
-        self.progress_bar = QProgressBar()
-        policy = self.progress_bar.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.progress_bar.setSizePolicy(policy)
+        self.progress_bar = progress_bar("What is done.", keeps_room=True)
         self.message_label = Sentence(HINT)
         self.table = ScoreTable()
 

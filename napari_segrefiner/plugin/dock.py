@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QFrame, QProgressBar, QPushButton, QVBoxLayout
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFrame, QPushButton, QVBoxLayout
 
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.controller import Controller
@@ -21,6 +21,8 @@ from napari_segrefiner.plugin.widgets import (
     Docked,
     Scroll,
     Sentence,
+    emphasised,
+    progress_bar,
     quiet_button,
     show_share,
     side_by_side,
@@ -164,12 +166,9 @@ class SegRefinerDock(Docked):
 
     def _make_buttons(self) -> None:
         """Buttons, progress and the sentence."""
-        self.refine_button = _button(
-            "Refine", "Refine all objects of the chosen labels."
+        self.refine_button = emphasised(
+            _button("Refine", "Refine all objects of the chosen labels.")
         )
-        font = self.refine_button.font()
-        font.setBold(True)
-        self.refine_button.setFont(font)
         self.stop_button = _button(
             "Stop", "Stop the run at its next step; nothing is lost."
         )
@@ -207,19 +206,16 @@ class SegRefinerDock(Docked):
             "model,\nfrom their coarse masks, as one undo step per layer.",
         )
         self.others_button.hide()
-        self.progress_bar = QProgressBar()
-        self.progress_bar.setTextVisible(True)
-        self.progress_bar.setToolTip(
+        self.progress_bar = progress_bar(
             "What is done, and the time that is left.\n"
-            "In the preview yellow pixels are gained, orange ones given up."
+            "In the preview yellow pixels are gained, orange ones given up.",
+            keeps_room=True,
         )
-        policy = self.progress_bar.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.progress_bar.setSizePolicy(policy)
         self.message_label = Sentence(messages.READY)
 
     def _lay_out(self) -> None:
         """Put everything in its place."""
+        self.keep_aligned(self.form.align)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 8, 6, 8)
         layout.setSpacing(6)
@@ -236,18 +232,6 @@ class SegRefinerDock(Docked):
         layout.addWidget(_line())
         layout.addWidget(self.learn_button)
         layout.addWidget(self.others_button)
-
-    def showEvent(self, event: Any) -> None:
-        """Align the fields, now that napari's style sheet has set the fonts."""
-        super().showEvent(event)
-        self.form.align()
-
-    def changeEvent(self, event: Any) -> None:
-        """Align them again when another style has come."""
-        super().changeEvent(event)
-        # Only when shown: while the widget is being made there is nothing to align.
-        if event.type() == QEvent.Type.StyleChange and self.isVisible():
-            QTimer.singleShot(0, self.form.align)
 
     def _connect(self) -> None:
         """Signals to actions."""

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QProgressBar, QVBoxLayout
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QVBoxLayout
 
 from napari_segrefiner.plugin.controls import Fold
 from napari_segrefiner.plugin.dock import SegRefinerDock
@@ -26,6 +26,8 @@ from napari_segrefiner.plugin.widgets import (
     Docked,
     Scroll,
     Sentence,
+    emphasised,
+    progress_bar,
     quiet_button,
     show_share,
     side_by_side,
@@ -177,20 +179,18 @@ class TrainingDock(Docked):
     # ---- the widgets
 
     def _make_controls(self) -> None:
-        self.start_button = quiet_button("Start", "")
-        font = self.start_button.font()
-        font.setBold(True)
-        self.start_button.setFont(font)
+        self.start_button = emphasised(quiet_button("Start", ""))
         self.stop_button = quiet_button(STOP, STOP_TIP)
-        self.progress_bar = QProgressBar()
-        self.progress_bar.setTextVisible(True)
-        self.progress_bar.setToolTip("Iterations done, and the time that is left.")
+        self.progress_bar = progress_bar(
+            "Iterations done, and the time that is left.", keeps_room=False
+        )
         self.message_label = Sentence()
 
     def _lay_out(self) -> None:
         self.choices = Fold("Settings", self.form)
         self.choices.button.setToolTip("What to learn from, and how.")
         self.live_scroll = Scroll(self.live, fills=True)
+        self.keep_aligned(self.form.align)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 8, 6, 8)
         layout.setSpacing(6)
@@ -201,17 +201,6 @@ class TrainingDock(Docked):
         layout.addWidget(self.live_scroll, 1)
         layout.addStretch(0)
         self.setMinimumWidth(MIN_WIDTH)
-
-    def showEvent(self, event: Any) -> None:
-        """Align the fields, now that napari's style sheet has set the fonts."""
-        super().showEvent(event)
-        self.form.align()
-
-    def changeEvent(self, event: Any) -> None:
-        """Align them again when another style has come."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.StyleChange and self.isVisible():
-            QTimer.singleShot(0, self.form.align)
 
 
 def _release(controller: TrainingController, boxes: tuple[Any, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -152,12 +153,32 @@ class PathField(QWidget):
 class Docked(QWidget):
     """Notices when napari docks it or takes it out of its dock; no closeEvent tells.
 
-    ``entered`` and ``left`` are emitted.
+    ``entered`` and ``left`` are emitted. What :meth:`keep_aligned` was given is called
+    when napari's style sheet has set the fonts, and again after every other one.
     """
 
     entered = Signal()
     left = Signal()
     _is_docked = False
+    _align: Callable[[], None] | None = None
+
+    def keep_aligned(self, align: Callable[[], None]) -> None:
+        """Have the fields aligned whenever the fonts may have changed."""
+        self._align = align
+
+    def showEvent(self, event: Any) -> None:
+        """Align the fields: napari's style sheet has set the fonts by now."""
+        super().showEvent(event)
+        if self._align is not None:
+            self._align()
+
+    def changeEvent(self, event: Any) -> None:
+        """Align them again when another style has come."""
+        super().changeEvent(event)
+        # Only when shown: while the widget is being made there is nothing to align.
+        is_other = event.type() == QEvent.Type.StyleChange and self.isVisible()
+        if is_other and self._align is not None:
+            QTimer.singleShot(0, self._align)
 
     def event(self, event: Any) -> bool:
         """Look who the parent is now."""
@@ -210,6 +231,25 @@ def quiet_button(text: str, tip: str) -> QPushButton:
     made.setToolTip(tip)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     made.setStyleSheet(FOCUSED)
+    return made
+
+
+def emphasised(button: QPushButton) -> QPushButton:
+    """The button in bold: what a dock is there for."""
+    font = button.font()
+    font.setBold(True)
+    button.setFont(font)
+    return button
+
+
+def progress_bar(tip: str, *, keeps_room: bool) -> QProgressBar:
+    """A bar with its percentage; `keeps_room` is where nothing may jump."""
+    made = QProgressBar()
+    made.setTextVisible(True)
+    made.setToolTip(tip)
+    policy = made.sizePolicy()
+    policy.setRetainSizeWhenHidden(keeps_room)
+    made.setSizePolicy(policy)
     return made
 
 
