@@ -13,6 +13,7 @@ from napari_segrefiner.errors import (
     CollapseError,
     DeviceError,
     InputError,
+    ModelError,
     OptionError,
     SegRefinerError,
 )
@@ -114,7 +115,36 @@ def train(
     """
     with assembled(device_of(RunFolder(folder), options)) as team:
         run = RunFolder(folder, writes=team.is_first)
-        is_new = not run.is_used
+        try:
+            run.make()
+            with alone_in(run):
+                yield from _alone(run, data, options, resume, should_stop, team)
+        except torch.OutOfMemoryError as error:
+            message = (
+                "The device is out of memory; choose a smaller --at-once, which "
+                "changes no result, or a smaller --batch-size."
+            )
+            raise DeviceError(message) from error
+        except RuntimeError as error:
+            message = (
+                f"The training stopped: {error}. Its last checkpoint is kept; continue "
+                "with --resume, with --workers 0 if a worker process has ended. (In a "
+                "script, workers need train() under if __name__ == '__main__'.)"
+            )
+            raise SegRefinerError(message) from error
+
+
+def _alone(
+    run: RunFolder,
+    data: Path,
+    options: TrainOptions,
+    resume: bool,
+    should_stop: Callable[[], bool],
+    team: Team,
+) -> Generator[Event, None, None]:
+    """The training once the folder is held: nobody else writes there from here on."""
+    is_new, training = not run.is_used, None
+    try:
         config, network = start(run, data, options, resume=resume, team=team)
         counters = run.read_counters() if run.has_state else Counters()
         if resume and options.iterations not in (None, counters.iterations):
@@ -131,27 +161,12 @@ def train(
         training = _Training(
             run, config, data, network, counters, team, should_stop, is_new=is_new
         )
-        try:
-            with alone_in(run):
-                try:
-                    yield from training.events()
-                except (InputError, OptionError):
-                    if is_new and not training.has_begun:  # data that do not fit
-                        run.forget()
-                    raise
-        except torch.OutOfMemoryError as error:
-            message = (
-                "The device is out of memory; choose a smaller --at-once, which "
-                "changes no result, or a smaller --batch-size."
-            )
-            raise DeviceError(message) from error
-        except RuntimeError as error:
-            message = (
-                f"The training stopped: {error}. Its last checkpoint is kept; continue "
-                "with --resume, with --workers 0 if a worker process has ended. (In a "
-                "script, workers need train() under if __name__ == '__main__'.)"
-            )
-            raise SegRefinerError(message) from error
+        yield from training.events()
+    except (InputError, OptionError, ModelError):
+        has_begun = training is not None and training.has_begun
+        if is_new and not has_begun:  # a model or data that do not fit
+            run.forget()
+        raise
 
 
 class _Training:

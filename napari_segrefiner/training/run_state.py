@@ -123,13 +123,28 @@ class RunFolder:
         """There is a checkpoint to resume from."""
         return (self.path / STATE).exists()
 
+    def make(self) -> None:
+        """Make the folder, if it is not there yet.
+
+        Raises
+        ------
+        InputError
+            If it cannot be made.
+        """
+        if not self.writes:
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self.unwritable(error) from error
+
     def write_config(self, config: RunConfig) -> None:
         """Make the folder and store what the run was started with."""
         if not self.writes:
             return
+        self.make()
         text = json.dumps(dataclasses.asdict(config), indent=1)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             with self._whole(CONFIG) as part:
                 part.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
