@@ -61,6 +61,7 @@ class TrainingController:
         self._launch = launch
         self._process: TrainingProcess | None = None
         self._is_writing = False
+        self._is_cancelled = False
         self._is_closed = False
         self._folder = Path()
         self._minutes = 0.0
@@ -105,7 +106,13 @@ class TrainingController:
             self._view.show_message(messages.in_words(str(error)), "notice")
 
     def stop(self) -> None:
-        """Ask the training to stop after a checkpoint; the second time, end it."""
+        """Ask the training to stop after a checkpoint; the second time, end it.
+
+        While layers are still written, there is none yet, and none will begin.
+        """
+        if self._is_writing:
+            self._is_cancelled = True
+            self._view.show_message(messages.CANCELLING, "busy")
         if self._process is None:
             return
         if self._process.is_stopping:
@@ -117,7 +124,7 @@ class TrainingController:
 
     def leave(self) -> None:
         """The dock is hidden for good, though alive: as Stop, but never at once."""
-        if self._process is not None and not self._process.is_stopping:
+        if self._process is None or not self._process.is_stopping:
             self.stop()
 
     def close(self) -> None:
@@ -195,12 +202,17 @@ class TrainingController:
             try:
                 if failed:
                     raise InputError(failed[0])
+                if self._is_cancelled:
+                    self._view.show_running(False)
+                    self.look()
+                    self._view.show_message(messages.CANCELLED, "notice")
+                    return
                 self._run(written[0], folder, options, is_used=is_used)
             except SegRefinerError as error:
                 self._view.show_running(False)
                 self._view.show_message(messages.in_words(str(error)), "notice")
 
-        self._is_writing = True
+        self._is_writing, self._is_cancelled = True, False
         self._view.show_running(True)
         self._view.show_progress(None, "")
         self._view.show_message(messages.WRITING, "busy")

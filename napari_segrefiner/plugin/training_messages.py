@@ -24,6 +24,8 @@ READY = "Choose images with true labels, then press Start."
 WRITING = "Writing the layers into the run folder…"
 STARTING = "Starting; the data are read and the model is scored first…"
 STOPPING = "Stopping after this iteration; press again to end at once."
+CANCELLING = "Stopping once the layers are written…"
+CANCELLED = "Stopped before the training began; Start begins it."
 NO_FOLDER = "No data are chosen; name a folder that holds images/ and labels/."
 NO_RUN = "No run folder is chosen; name a new folder for the model, or press New."
 

@@ -24,7 +24,7 @@ from napari_segrefiner.train_options import TRAIN_PRESETS
 from napari_segrefiner.training.run_state import RunFolder
 from tests.cells import FEW, write_cells
 from tests.plugin.fake_training import BCE, LAST
-from tests.plugin.stage import squares
+from tests.plugin.stage import SteppedRunner, squares
 from tests.plugin.test_training_process import fake
 
 pytestmark = pytest.mark.gui
@@ -48,7 +48,12 @@ def make_training(
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "models"))
     docks = []
 
-    def make(viewer: Any = None, start: Any = fake, is_shown: bool = False) -> Any:
+    def make(
+        viewer: Any = None,
+        start: Any = fake,
+        is_shown: bool = False,
+        runner: Any = None,
+    ) -> Any:
         viewer = viewer if viewer is not None else make_napari_viewer(show=is_shown)
 
         def launch(command: Any) -> TrainingProcess:
@@ -56,7 +61,8 @@ def make_training(
             return launched[-1]
 
         settings = Settings(tmp_path / "dock.json")
-        dock = TrainingDock(viewer, launch, settings=settings, runs=tmp_path / "runs")
+        runs = tmp_path / "runs"
+        dock = TrainingDock(viewer, launch, runner, settings=settings, runs=runs)
         viewer.window.add_dock_widget(dock, name="SegRefiner training")
         docks.append(dock)
         return viewer, dock
@@ -305,6 +311,34 @@ def test_open_layers_are_written_and_learnt_from(
         ("coarse", "001_picture_0.tif"),
     ):
         assert [path.name for path in (data / part).iterdir()] == [name]
+    assert message(dock).startswith("✓ Done")
+
+
+@pytest.mark.parametrize("is_left", [False, True])
+def test_no_training_begins_after_stop_while_layers_are_written(
+    make_training: Any, qtbot: Any, launched: list[TrainingProcess], is_left: bool
+) -> None:
+    runner = SteppedRunner()
+    viewer, dock = make_training(runner=runner)
+    viewer.add_image((squares() > 0) * np.uint8(200), name="picture")
+    viewer.add_labels(squares(), name="cells")
+    form = dock.form
+    form.source_box.setCurrentIndex(form.source_box.findData("layers"))
+    press(dock.start_button, qtbot)
+    if is_left:
+        dock.left.emit()
+    else:
+        press(dock.stop_button, qtbot)
+    assert message(dock) == messages.CANCELLING
+    assert not dock.start_button.isEnabled()
+    runner.works[-1].finish()
+    assert launched == []
+    assert message(dock) == f"⚠ {messages.CANCELLED}"
+    assert dock.start_button.isEnabled()
+    assert not dock.stop_button.isEnabled()
+    press(dock.start_button, qtbot)
+    runner.works[-1].finish()
+    until_idle(dock, qtbot)
     assert message(dock).startswith("✓ Done")
 
 
