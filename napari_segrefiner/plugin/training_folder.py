@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_segrefiner.errors import InputError, SegRefinerError
-from napari_segrefiner.training.run_state import RunConfig, RunFolder
+from napari_segrefiner.training.run_state import RunConfig, RunFolder, is_done
 
 #: Name of the setting that remembers the last run folder.
 LAST_RUN = "training_run"
@@ -20,7 +20,8 @@ class RunLook:
     """What a run folder holds.
 
     ``free``: no checkpoint, so a training can start there; ``is_begun`` tells that one
-    has failed before its first. ``config`` is known where there is a checkpoint.
+    has failed before its first. ``finished``: all is validated and the model installed.
+    ``config`` is known where there is a checkpoint.
     """
 
     folder: Path
@@ -51,14 +52,14 @@ def look_at(folder: Path) -> RunLook:
         raise InputError(message)
     if not has_state:
         return RunLook(folder, "free", is_begun=is_used)
-    counters = run.read_counters()
+    counters, config = run.read_counters(), run.read_config()
     return RunLook(
         folder,
-        "finished" if counters.is_finished else "unfinished",
+        "finished" if is_done(config, counters) else "unfinished",
         is_begun=True,
         iteration=counters.iteration,
         iterations=counters.iterations,
-        config=run.read_config(),
+        config=config,
     )
 
 

@@ -34,7 +34,7 @@ from napari_segrefiner.training.events import (
     TrainDone,
     TrainStarted,
 )
-from napari_segrefiner.training.finish import install_best, is_installed
+from napari_segrefiner.training.finish import install_best
 from napari_segrefiner.training.judge import Judge
 from napari_segrefiner.training.learner import (
     Learner,
@@ -49,6 +49,7 @@ from napari_segrefiner.training.run_state import (
     Counters,
     RunConfig,
     RunFolder,
+    is_installed,
 )
 from napari_segrefiner.training.sources import (
     Held,
@@ -152,7 +153,7 @@ def _alone(
             counters.stale = 0  # a longer run is given time for its gains
         if counters.is_complete:
             name = ""
-            if not is_installed(config):
+            if not is_installed(config, counters):
                 name = install_best(run, config, counters)
             yield TrainDone(
                 counters.iteration, run.best, name, counters.best_iteration, False

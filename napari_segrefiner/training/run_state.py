@@ -21,15 +21,17 @@ from safetensors import SafetensorError, safe_open
 from napari_segrefiner.errors import InputError, ModelError
 from napari_segrefiner.io.atomic import whole_file
 from napari_segrefiner.models.card import ModelCard, as_tuples
+from napari_segrefiner.models.catalogue import entries
 from napari_segrefiner.models.files import BEST
 from napari_segrefiner.network_config import NetworkConfig
-from napari_segrefiner.train_options import TrainOptions
+from napari_segrefiner.train_options import NONE, TrainOptions
 from napari_segrefiner.training.run_lock import LOCK
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_segrefiner.core.denoiser import Arithmetic
+    from napari_segrefiner.models.catalogue import Entry
     from napari_segrefiner.training.learner import Learner
 
 CONFIG = "config.json"
@@ -376,6 +378,33 @@ class RunFolder:
             f"The run folder {self.path} cannot be written ({error}); make room or "
             "choose another one. A run that was stopped continues with --resume."
         )
+
+
+def is_done(config: RunConfig, counters: Counters) -> bool:
+    """Whether nothing is left to do: the run is complete, and its model installed."""
+    return counters.is_complete and is_installed(config, counters)
+
+
+def is_installed(config: RunConfig, counters: Counters) -> bool:
+    """Whether a model of the run is in the user's catalogue, or is not to go there."""
+    if not has_model(config, counters) or not config.run_id:  # of none it can be told
+        return True
+    return any(is_of_run(entry, config) for entry in entries())
+
+
+def has_model(config: RunConfig, counters: Counters) -> bool:
+    """Whether the run has a model of its own that is to go into the catalogue."""
+    return config.options.name != NONE and counters.best_iteration > 0
+
+
+def is_of_run(entry: Entry, config: RunConfig) -> bool:
+    """Whether a model of the catalogue was made by the run."""
+    try:
+        recipe: Any = entry.card.recipe
+    except ModelError:
+        return False
+    is_same = isinstance(recipe, dict) and recipe.get("run") == config.run_id
+    return is_same and bool(config.run_id) and entry.is_own
 
 
 def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
