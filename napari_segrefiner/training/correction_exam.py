@@ -102,6 +102,7 @@ class Exam:
         """Mean IoU of made-up objects of all kinds, refined by `model`."""
         device = choose_device(self.options.device)
         network = model.network.to(device)
+        defaults = model.card.defaults
         total = 0.0
         for start in range(0, GENERAL_WINDOWS, AT_ONCE):
             part = self.windows.part(start, start + AT_ONCE)
@@ -109,8 +110,9 @@ class Exam:
                 network,
                 [part],
                 device=device,
-                steps=model.card.defaults.steps,
-                last=model.card.defaults.last,
+                steps=defaults.steps,
+                last=defaults.last,
+                threshold=defaults.threshold,
             )
             total += found.scores[0].refined * len(part.fine)
             yield LearningTest()

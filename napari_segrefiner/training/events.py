@@ -68,8 +68,9 @@ class SetScore:
     """Scores of a set's validation windows.
 
     ``coarse``, ``one_step``, ``refined``: mean IoU of the coarse masks, after one step,
-    and after the steps that suit the model. ``worse``, ``better``: share of windows
-    whose IoU fell by more than .05, or rose by more than .02.
+    and after the steps that the model's card names, both cut at its threshold; guards
+    are left out. ``worse``, ``better``: share of windows whose IoU fell by more than
+    .05, or rose by more than .02.
     """
 
     name: str

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-    from napari_segrefiner.models.card import ModelCard
+    from napari_segrefiner.models.card import Defaults, ModelCard
     from napari_segrefiner.training.events import SetScore
     from napari_segrefiner.training.learner import Learner
     from napari_segrefiner.training.run_state import RunConfig
@@ -127,7 +127,7 @@ class Judge:
                 "precision": learner.precision,
                 "processes": learner.team.size,
             },
-            metrics=_metrics(scores, self.config.card.defaults.steps),
+            metrics=_metrics(scores, self.config.card.defaults),
             limits=self.limits,
         )
 
@@ -158,12 +158,14 @@ class Judge:
                 logits: torch.Tensor = learner.mean_network(x, index)
             return logits.float()
 
+        defaults = self.config.card.defaults
         return validate(
             network,
             self.sets,
             device=learner.device,
-            steps=self.config.card.defaults.steps,
-            last=self.config.card.defaults.last,
+            steps=defaults.steps,
+            last=defaults.last,
+            threshold=defaults.threshold,
             batch_size=learner.at_once or 32,
         )
 
@@ -215,14 +217,14 @@ def keeps(counters: Counters, scores: Sequence[SetScore]) -> bool:
     return is_best
 
 
-def _metrics(scores: Sequence[SetScore], steps: int) -> Any:
+def _metrics(scores: Sequence[SetScore], defaults: Defaults) -> Any:
     """Scores as JSON for the card."""
     if not scores:
         return None
     return {
-        "what": f"mean IoU of validation windows with simulated or real coarse masks, "
-        f"{steps} steps; worse: share that lost more than .05, better: that gained "
-        "more than .02",
+        "what": "mean IoU of validation windows with simulated or real coarse masks, "
+        f"{defaults.steps} steps, cut at {defaults.threshold:g}, without guards; "
+        "worse: share that lost more than .05, better: that gained more than .02",
         "sets": {
             score.name: {
                 name: value if isinstance(value, int) else round(value, 4)

@@ -57,6 +57,14 @@ class Windows(NamedTuple):
         )
 
 
+class _Way(NamedTuple):
+    """How windows are refined: which indices, the end, and where it is cut."""
+
+    indices: tuple[int, ...]
+    last: Last
+    threshold: float
+
+
 class Validation(NamedTuple):
     """Scores of each set, the mean over sets last, and examples by set."""
 
@@ -102,9 +110,12 @@ def validate(
     device: torch.device,
     steps: int = 2,
     last: Last = "soft",
+    threshold: float = 0.5,
     batch_size: int = 32,
 ) -> Validation:
     """Mean IoU of each set before and after refinement, and what it looks like.
+
+    What the network says is what is scored: no guard holds anything back.
 
     Parameters
     ----------
@@ -117,6 +128,8 @@ def validate(
         Of the refinement, beside that of one step.
     last : {"soft", "sampled", "mean"}
         Its end, as for :func:`napari_segrefiner.diffusion.reverse_steps`.
+    threshold : float
+        Probability from which a pixel belongs to its object, in (0, 1).
     batch_size : int
         Windows at once.
 
@@ -127,7 +140,7 @@ def validate(
     """
     scores, examples = [], {}
     for windows in sets:
-        way = (visit_indices(steps), last)
+        way = _Way(visit_indices(steps), last, threshold)
         one_step, refined = _refine(network, windows, device, way, batch_size)
         scores.append(_score(windows, one_step, refined))
         examples[windows.name] = _examples(windows, refined)
@@ -138,11 +151,10 @@ def _refine(
     network: Network,
     windows: Windows,
     device: torch.device,
-    way: tuple[tuple[int, ...], Last],
+    way: _Way,
     batch_size: int,
 ) -> tuple[Tensor, Tensor]:
     """Masks (N, 1, S, S) bool after one step alone, and after all indices of `way`."""
-    indices, last = way
     one_step, refined = [], []
     for start in range(0, len(windows.fine), batch_size):
         image, coarse, noise = (
@@ -154,13 +166,18 @@ def _refine(
                 network,
                 image,
                 coarse.float(),
-                indices=indices,
+                indices=way.indices,
                 noise=lambda _, noise=noise: noise,  # type: ignore[misc]
-                last=last,
+                last=way.last,
             )
         )
-        one_step.append((steps[0].logits >= 0).cpu())
-        refined.append((steps[-1].mask > 0).cpu())
+        first, end = steps[0].probability, steps[-1]
+        one_step.append((first >= way.threshold).cpu())
+        # As drafts are cut (core/draft.py): what was drawn against P stays as it is.
+        mask = end.mask > 0
+        follows = mask == (end.probability >= 0.5)
+        mask = torch.where(follows, end.probability >= way.threshold, mask)
+        refined.append(mask.cpu())
     return torch.cat(one_step), torch.cat(refined)
 
 

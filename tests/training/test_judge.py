@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from napari_segrefiner.models.card import Defaults, ModelCard
+from napari_segrefiner.train_options import TrainOptions
 from napari_segrefiner.training.events import SetScore
-from napari_segrefiner.training.judge import keeps
-from napari_segrefiner.training.run_state import Counters
+from napari_segrefiner.training.judge import Judge, keeps
+from napari_segrefiner.training.run_state import Counters, RunConfig, RunFolder
+from napari_segrefiner.training.sources import Held
+from napari_segrefiner.training.validate import draw_windows
+from tests.training.conftest import Discs
+from tests.training.test_learner import CONFIG, make_learner
 
 
 def _judged(*scores: tuple[float, float]) -> tuple[list[int], Counters]:
@@ -52,3 +60,19 @@ def test_without_scores_the_newest_is_kept() -> None:
     counters.iteration = 7
     assert keeps(counters, ())
     assert counters.best_iteration == 7
+
+
+def test_validations_cut_where_the_card_does(tmp_path: Path, discs: Discs) -> None:
+    windows = draw_windows("discs", discs, 4, seed=1, shown=0)
+
+    def score(threshold: float) -> float:
+        defaults = Defaults(threshold=threshold)
+        card = ModelCard("cells", "", "", CONFIG, defaults=defaults)
+        config = RunConfig("data", TrainOptions().resolved(), card)
+        held = Held([windows], "")
+        judge = Judge(RunFolder(tmp_path), config, held, {"sets": {}})
+        return judge.judge(make_learner(), Counters()).mean.refined
+
+    # Without any training nothing is as likely as that, and all is more likely.
+    assert score(0.95) == 0
+    assert score(0.05) > 0

@@ -87,6 +87,20 @@ def test_the_end_is_the_one_that_is_asked_for(discs: Discs) -> None:
     assert ends[1] > 0.99
 
 
+def test_masks_are_cut_at_the_threshold_that_is_asked_for(discs: Discs) -> None:
+    windows = draw_windows("discs", discs, 3, seed=1)
+
+    def hesitates(x: Tensor, _: Tensor) -> Tensor:
+        return torch.where(windows.fine, torch.logit(torch.tensor(0.45)), -40)
+
+    def scores(threshold: float) -> tuple[float, float]:
+        found = validate(hesitates, [windows], device=CPU, threshold=threshold)
+        return found.scores[0].one_step, found.scores[0].refined
+
+    assert scores(0.5) == (0, 0)
+    assert scores(0.4) == pytest.approx((1, 1), abs=1e-4)
+
+
 def test_the_mean_weighs_sets_alike_and_no_sets_give_no_scores(discs: Discs) -> None:
     sets = [draw_windows(f"{n}", discs, n, seed=1) for n in (1, 6)]
 
