@@ -31,21 +31,6 @@ from napari_segrefiner.training.windows import (
 if TYPE_CHECKING:
     from napari_segrefiner.train_options import Simulator
 
-#: How often a set is drawn, relative to the others; 1 for sets not named (method 11).
-SET_WEIGHTS: Mapping[str, float] = MappingProxyType(
-    {
-        "davis": 2.2,
-        "dsb2018_fluo": 1.2,
-        "dsb2018_stained": 1.0,
-        "nuinsseg_oesophagus": 0.6,
-        "axons": 0.9,
-        "wbc": 0.8,
-        "yeast": 0.5,
-        "plant_cells": 0.8,
-        "camvid": 0.8,
-        "examples": 0.6,
-    }
-)
 #: Label shapes kept per set for composites.
 MAX_SHAPES = 250
 #: Real coarse masks are not used where their IoU in the window is below this.
@@ -90,7 +75,7 @@ class Samples:
     window : int
         Side of a sample, px; a multiple of 16.
     weights : mapping, optional
-        How often each set is drawn, instead of SET_WEIGHTS.
+        How often each set is drawn, relative to the others; 1 for sets not named.
     options : SampleOptions, optional
     told : set of str, optional
         Problems of pairs that were logged already; others are logged and added.
@@ -120,8 +105,8 @@ class Samples:
         self.window = window
         self.options = options or SampleOptions()
         self.sets = _pictures(sets, told)
-        weights = SET_WEIGHTS if weights is None else weights
-        share = np.array([weights.get(name, 1.0) for name, _ in self.sets], float)
+        weight_of = weights or {}
+        share = np.array([weight_of.get(name, 1.0) for name, _ in self.sets], float)
         if (share < 0).any() or not share.any():
             names = (name for name, _ in self.sets)
             given = ", ".join(

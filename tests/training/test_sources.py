@@ -13,16 +13,23 @@ from PIL import Image
 
 from napari_segrefiner.io.datasets import ImageSet, Item, find_sets
 from napari_segrefiner.models.card import ModelCard
-from napari_segrefiner.train_options import TRAIN_PRESETS, TrainOptions, known
+from napari_segrefiner.train_options import (
+    TRAIN_PRESETS,
+    TrainOptions,
+    TrainPreset,
+    known,
+)
 from napari_segrefiner.training import sources
 from napari_segrefiner.training.distributed import Team
 from napari_segrefiner.training.run_state import RunConfig
+from napari_segrefiner.training.samples import Samples
 from napari_segrefiner.training.sources import (
     NOT_ASKED,
     UNVALIDATED,
     _limits,
     count_workers,
     held_back,
+    training_samples,
 )
 from tests.training.test_learner import CONFIG
 
@@ -63,6 +70,20 @@ def test_a_number_that_is_given_holds_as_far_as_there_are_cores(
     for device in (CPU, CUDA):
         given = [count_workers(n, Team(0, 2, device)) for n in (0, 1, 3, 9)]
         assert given == [0, 1, 3, 4]
+
+
+@pytest.mark.parametrize("preset", ["custom", "quick", "default-model"])
+def test_only_the_default_model_draws_sets_by_their_names(
+    set_folder: Path, tmp_path: Path, preset: TrainPreset
+) -> None:
+    for name in ("davis", "mine"):
+        shutil.copytree(set_folder, tmp_path / "data" / name)
+    sets = find_sets(tmp_path / "data", "train")
+    options = TrainOptions(preset=preset).resolved()
+    samples = training_samples(sets, options, tmp_path, set())
+    assert isinstance(samples, Samples)
+    weight = 2.2 if preset == "default-model" else 1.0
+    assert samples.share == pytest.approx([weight / (1 + weight), 1 / (1 + weight)])
 
 
 def _set(name: str, *stems: str) -> ImageSet:
