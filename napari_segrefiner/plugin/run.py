@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -237,7 +238,8 @@ def find_others(marks: Marks) -> list[Others]:
 def plan_others(marks: Marks, choices: Choices, wanted: Others) -> Run:
     """A run over the objects of a result that are neither accepted nor edited.
 
-    They begin from their coarse masks again, among all others as they are now.
+    They begin from their coarse masks again, among all others as they are now, each for
+    itself also where the labels were parts of one object.
 
     Raises
     ------
@@ -258,6 +260,9 @@ def plan_others(marks: Marks, choices: Choices, wanted: Others) -> Run:
     target = np.array(layer.data)
     labels = target.copy()
     others = {plane: standings[plane].others for plane in found}
+    options = choices.options
+    if options.labels_are == "parts":  # as one object, all would get the lowest label
+        options = dataclasses.replace(options, labels_are="objects")
     for plane, sheet in found.items():
         labels[plane.index] = sheet.other_labels(target[plane.index], others[plane])
     return Run(
@@ -267,7 +272,7 @@ def plan_others(marks: Marks, choices: Choices, wanted: Others) -> Run:
             target=target,
             planes=tuple(others),
             label=None,
-            options=choices.options,
+            options=options,
             model=choices.model,
             others=others,
         ),

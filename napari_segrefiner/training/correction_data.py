@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from napari_segrefiner.io.pairs import Labels, Pair
 from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.training.events import RIGHT
 from napari_segrefiner.training.pictures import MIN_AREA
+
+if TYPE_CHECKING:
+    from napari_segrefiner.options import ChannelAxis
 
 #: Fewer objects teach nothing that holds.
 LEAST_OBJECTS = 5
@@ -145,11 +148,16 @@ def split_subjects(
 
 
 def training_pairs(
-    corrections: Sequence[Correction], chosen: Collection[Subject]
+    corrections: Sequence[Correction],
+    chosen: Collection[Subject],
+    *,
+    channel_axis: ChannelAxis = "auto",
+    channels: Sequence[int] = (),
 ) -> list[Pair]:
     """The surroundings of the chosen objects, as pairs whose other labels do not count.
 
-    Values are stretched as a refinement of the whole image does.
+    Values are stretched as a refinement of the whole image does, with the same channels
+    (as in RefineOptions).
     """
     pairs = []
     for number, one in enumerate(corrections):
@@ -158,7 +166,10 @@ def training_pairs(
             continue
         box = _surroundings(one, ids)
         shape = one.fine.shape[0], one.fine.shape[1]
-        planes = open_picture(one.image, shape).read(box)
+        picture = open_picture(
+            one.image, shape, channel_axis=channel_axis, channels=channels
+        )
+        planes = picture.read(box)
         values = np.broadcast_to(planes, (3, *planes.shape[1:])).transpose(1, 2, 0)
         fine, coarse, own = _renumbered(one, ids, box)
         pairs.append(

@@ -88,8 +88,14 @@ class Exam:
     def windows(self) -> Windows:
         """Made-up objects; the user's pictures lend no more than textures."""
         card = self.card
+        pairs = training_pairs(
+            self.corrections,
+            self.subjects,
+            channel_axis=self.options.channel_axis,
+            channels=self.options.channels,
+        )
         samples = Samples(
-            [("general", training_pairs(self.corrections, self.subjects))],
+            [("general", pairs)],
             seed=self.seed + 1,
             window=card.grids.base,
             options=SampleOptions(composite_share=1.0),

@@ -97,7 +97,8 @@ def learn(
     name : str
         Of the new model; by default that of the old one and "-corrected".
     options : RefineOptions, optional
-        How held-back objects are refined, except for their ids.
+        How held-back objects are refined, except for their ids. What is corrected are
+        objects: where labels are parts, each is learnt and tested for itself.
     device, precision, seed
         As in TrainOptions.
 
@@ -120,11 +121,14 @@ def learn(
     if not minutes > 0:
         message = f"minutes is {minutes}; a number above 0 is expected."
         raise OptionError(message)
+    options = dataclasses.replace(options or RefineOptions(), device=device)
+    if options.labels_are == "parts":  # as one object, no label could be told apart
+        options = dataclasses.replace(options, labels_are="objects")
     with translated_errors("learning from corrections"):
         lesson = _Lesson(
             as_integers([Correction(*one) for one in corrections]),
             model,
-            dataclasses.replace(options or RefineOptions(), device=device),
+            options,
             precision,
             seed,
         )
@@ -144,6 +148,7 @@ class _Lesson:
     ) -> None:
         self.corrections = corrections
         self.model = model
+        self.options = options
         self.device = choose_device(options.device)
         self.precision: Arithmetic = precision
         self.seed = seed
@@ -197,8 +202,14 @@ class _Lesson:
     ) -> Generator[LearningEvent, None, Model]:
         """Learn from the chosen objects; the same number of iterations every time."""
         card = self.model.card
+        pairs = training_pairs(
+            self.corrections,
+            chosen,
+            channel_axis=self.options.channel_axis,
+            channels=self.options.channels,
+        )
         samples = Samples(
-            [("corrections", training_pairs(self.corrections, chosen))],
+            [("corrections", pairs)],
             seed=self.seed,
             window=card.grids.base,
             options=SampleOptions(

@@ -9,6 +9,7 @@ import pytest
 from napari.layers import Image, Labels
 
 from napari_segrefiner.metrics import iou
+from napari_segrefiner.options import RefineOptions
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.layers import KEY
 from napari_segrefiner.plugin.sheet import Sheet
@@ -528,6 +529,17 @@ def test_what_is_accepted_or_painted_during_that_run_stays(stage: Stage) -> None
     assert (result.data == 2).sum() < (before == 2).sum()
     counts(stage)
     assert marks(result) == {5: "accepted", 9: "edited"}
+
+
+def test_others_that_were_parts_of_one_object_are_refined_each_for_itself(
+    stage: Stage,
+) -> None:
+    stage.choose(options=RefineOptions(labels_are="parts"))
+    stage.run()
+    stage.controller.refine_others()
+    stage.work.finish()
+    refined, again = (call[1].labels_are for call in stage.engine.calls)
+    assert (refined, again) == ("parts", "objects")
 
 
 def test_the_others_of_several_layers_come_one_after_the_other(stage: Stage) -> None:

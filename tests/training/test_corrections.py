@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -165,6 +166,35 @@ def test_the_same_seed_learns_the_same(
     assert isinstance(second, LearningDone)
     assert first.held_back == second.held_back
     assert first.general_after == second.general_after
+
+
+def test_parts_of_one_object_are_learnt_and_tested_each_for_itself(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _iterations(monkeypatch, 2)
+    objects, parts = (
+        list(learn([grid_of_discs(8)], model, options=options))[-1]
+        for options in (RefineOptions(), RefineOptions(labels_are="parts"))
+    )
+    assert isinstance(objects, LearningDone)
+    assert isinstance(parts, LearningDone)
+    assert parts.held_back == objects.held_back
+
+
+def test_what_is_learnt_from_is_seen_in_the_chosen_channel(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _iterations(monkeypatch, 2)
+    plain = grid_of_discs(8)
+    planes = np.stack([plain.image[::-1], plain.image, *[plain.image * 0] * 3])
+    options = RefineOptions(channel_axis="first", channels=(1,))
+    first = list(learn([plain], model))[-1]
+    second = list(learn([plain._replace(image=planes)], model, options=options))[-1]
+    assert isinstance(first, LearningDone)
+    assert isinstance(second, LearningDone)
+    assert second.held_back == first.held_back
+    assert second.general_before == first.general_before
+    assert second.general_after == first.general_after
 
 
 def test_a_model_that_is_too_slow_or_too_little_time_is_said(model: Model) -> None:
