@@ -192,19 +192,6 @@ class Samples:
         )
         return large
 
-    def batch(self, iteration: int, batch_size: int) -> tuple[Image, Mask, Mask]:
-        """Samples iteration * batch_size onwards, stacked.
-
-        Returns
-        -------
-        image : (N, 3, S, S) float32 array in [0, 1]
-        fine, coarse : (N, S, S) bool arrays
-        """
-        first = iteration * batch_size
-        made = [self.sample(index) for index in range(first, first + batch_size)]
-        images, fine, coarse = zip(*made, strict=True)
-        return np.stack(images), np.stack(fine), np.stack(coarse)
-
     def _composite(self, rng: np.random.Generator) -> tuple[Image, Mask, Mask]:
         made = self.composer.draw(rng)
         coarse = self._coarse(
