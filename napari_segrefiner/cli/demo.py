@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from napari_segrefiner.core.events import Event, RefineResult, StepDone
     from napari_segrefiner.io.sample import Sample
 
-#: Width in pixels of the band that boundary IoU compares.
-BAND = 2
 #: Side of a close-up, as a multiple of the object's longer side.
 WIDER = 1.5
 #: The file that is written first, and its first line, which tells a demo's folder.
@@ -173,17 +171,19 @@ def agreements(
     truth: npt.NDArray[Any], labels: npt.NDArray[Any]
 ) -> dict[int, Agreement]:
     """Agreement of each label of `truth` with the same label of `labels`."""
-    from napari_segrefiner import metrics
+    from napari_segrefiner.metrics import BAND, boundary_iou, iou
 
     found = {}
     for label in np.unique(truth[truth > 0]).tolist():
         a, b = truth == label, labels == label
-        found[label] = Agreement(metrics.iou(a, b), metrics.boundary_iou(a, b, BAND))
+        found[label] = Agreement(iou(a, b), boundary_iou(a, b, BAND))
     return found
 
 
 def mean_line(demonstration: Demonstration) -> str:
     """The outcome in one sentence."""
+    from napari_segrefiner.metrics import BAND
+
     before, after = _mean(demonstration.before), _mean(demonstration.after)
     return (
         f"{len(demonstration.after)} coins, agreement with the truth: IoU "

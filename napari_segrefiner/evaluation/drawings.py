@@ -16,6 +16,8 @@ import numpy.typing as npt
 from PIL import Image
 from skimage.measure import approximate_polygon, find_contours
 
+from napari_segrefiner.metrics import BETTER
+
 if TYPE_CHECKING:
     from napari_segrefiner.evaluation.examples import Example
 
@@ -91,10 +93,10 @@ def scatter_svg(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64])
     marks = []
     for x, y in zip(before[::step], after[::step], strict=True):
         cx, cy = left + x * side, low + (1 - y) * side
-        if y < x - 0.02:
+        if y < x - BETTER:
             marks.append(f'<path class="fell" d="M{cx - 4:.1f} {cy - 3:.1f}h8l-4 7Z"/>')
         else:
-            kind = "rose" if y > x + 0.02 else "same"
+            kind = "rose" if y > x + BETTER else "same"
             marks.append(f'<circle class="{kind}" cx="{cx:.1f}" cy="{cy:.1f}" r="3"/>')
     middle = low + side / 2
     return (

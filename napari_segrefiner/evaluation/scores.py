@@ -19,6 +19,9 @@ from napari_segrefiner.evaluation.balance import (
     count_errors,
 )
 from napari_segrefiner.metrics import (
+    BAND,
+    BETTER,
+    WORSE,
     Matching,
     aji,
     aji_plus,
@@ -36,8 +39,6 @@ from napari_segrefiner.metrics import (
 if TYPE_CHECKING:
     from napari_segrefiner.evaluation.pairing import Pairs
 
-#: Width in pixels of the band of ``boundary_iou``.
-BAND = 2
 #: IoU from which objects count as found, by the name of the metric.
 THRESHOLDS = {"ap_50": 0.5, "ap_75": 0.75, "ap_90": 0.9}
 #: What the coarse labels are called among the layers.
@@ -299,9 +300,9 @@ def _change_sums(before: LayerScores, after: LayerScores) -> dict[str, Sums]:
     """Objects that became better, worse, or vanished."""
     gain = after.iou - before.iou
     return {
-        "improved_02": _sum(gain > 0.02),
-        "worse_02": _sum(gain < -0.02),
-        "worse_05": _sum(gain < -0.05),
+        "improved_02": _sum(gain > BETTER),
+        "worse_02": _sum(gain < -BETTER),
+        "worse_05": _sum(gain < -WORSE),
         "lost": _sum((after.area == 0) & (before.area > 0)),
     }
 

@@ -5,6 +5,9 @@ Values lie in [0, 1] and more is better, distances excepted.
 """
 
 from napari_segrefiner.metrics.masks import (
+    BAND,
+    BETTER,
+    WORSE,
     boundary_band,
     boundary_distance,
     boundary_f,
@@ -35,6 +38,9 @@ from napari_segrefiner.metrics.overlaps import (
 )
 
 __all__ = [
+    "BAND",
+    "BETTER",
+    "WORSE",
     "Matching",
     "Overlaps",
     "Panoptic",

@@ -18,6 +18,11 @@ Mask = npt.NDArray[np.bool_]
 #: Share of the diagonal that the band of the boundary IoU is wide (Cheng et al. 2021).
 BOUNDARY_RATIO = 0.02
 
+#: Width of that band in pixels, where one width serves objects of all sizes.
+BAND = 2
+#: Gain of IoU from which an object counts as better, and loss from which as worse.
+BETTER, WORSE = 0.02, 0.05
+
 #: Share of the diagonal that the boundary F tolerates (DAVIS).
 TOLERANCE_RATIO = 0.008
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from napari_segrefiner.core.preprocessing import normalise
 from napari_segrefiner.diffusion import Network, reverse_steps, visit_indices
+from napari_segrefiner.metrics import BETTER, WORSE
 from napari_segrefiner.training.events import MEAN, SetScore
 from napari_segrefiner.training.examples import Example
 from napari_segrefiner.training.losses import mask_iou
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from napari_segrefiner.options import Last
     from napari_segrefiner.training.batches import SampleSource
 
-#: Change of IoU beyond which a window counts as worse, or as better.
-WORSE, BETTER = 0.05, 0.02
 #: Windows of each set that are shown in pictures.
 SHOWN = 4
 #: Coarse masks above this IoU are no good examples: there is nothing to refine.
