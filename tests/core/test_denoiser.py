@@ -79,7 +79,9 @@ def test_precision_is_exact_where_it_must_be_and_measured_only_once(
 
 
 def test_a_measurement_names_one_of_the_two() -> None:
+    state = torch.get_rng_state()
     assert denoiser._faster_arithmetic(tiny_network()) in ("float32", "bfloat16")
+    assert torch.equal(torch.get_rng_state(), state)  # the user's own random numbers
 
 
 def test_inference_mode_holds_inside_the_steps_and_not_between_them() -> None:
