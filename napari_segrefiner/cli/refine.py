@@ -73,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     if hasattr(arguments, "ids") and not options.ids:
         message = "--ids names no label; give some, as in 3,7, or leave it out for all."
         raise OptionError(message)
-    image, labels = read_image(arguments.image), read_labels(arguments.labels)
+    image = read_image(arguments.image)
+    labels = read_labels(arguments.labels, image.shape)
     pinned = _read_pinned(arguments.pinned, labels)
     _check_outputs(arguments, labels)
     stack = list(planes(image, labels, options.channel_axis))
@@ -166,7 +167,7 @@ def _read_pinned(
 
     if path is None:
         return None
-    pinned = read_labels(path)
+    pinned = read_labels(path, labels.shape)
     if pinned.shape != labels.shape:
         message = (
             f"{path} has the shape {pinned.shape}; a mask of the labels' shape "

@@ -40,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.io.images import read_image
     from napari_segrefiner.io.labels import read_labels
 
-    layers = {"coarse": read_labels(arguments.coarse)}
+    image = read_image(arguments.image)
+    layers = {"coarse": read_labels(arguments.coarse, image.shape)}
     inputs = [arguments.image, arguments.coarse, arguments.truth]
     for word in arguments.result:
         name, sign, file = word.partition("=")
@@ -49,11 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
         if name in layers:
             msg = f"Two results are called {name}; name them, as in ours={path}."
             raise InputError(msg)
-        layers[name] = read_labels(path)
+        layers[name] = read_labels(path, image.shape)
         inputs.append(path)
     check_destinations(arguments.output, overwrite=arguments.overwrite, inputs=inputs)
-    truth = read_labels(arguments.truth) if arguments.truth else None
-    sheet = draw_figure(read_image(arguments.image), layers, truth)
+    truth = read_labels(arguments.truth, image.shape) if arguments.truth else None
+    sheet = draw_figure(image, layers, truth)
     with write_whole(arguments.output, overwrite=arguments.overwrite) as path:
         sheet.save(path, "PNG")
     print(f"Written to {arguments.output}")

@@ -304,7 +304,7 @@ def _read_real(
     """A real coarse mask; one of another size than the truth counts as none."""
     if path is None:
         return np.zeros_like(truth)
-    labels = read_mask(path) if item.is_mask else read_labels(path)
+    labels = read_mask(path) if item.is_mask else read_labels(path, truth.shape)
     if labels.shape == truth.shape:
         return labels
     logger.warning("%s has another size than its truth; it is left out.", path)

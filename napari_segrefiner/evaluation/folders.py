@@ -223,8 +223,11 @@ def load(files: LabelFiles, more: MoreLayers | None = None) -> Loaded:
     InputError
         If a file cannot be read, or sizes differ.
     """
-    truth = read_labels(files.truth)
-    layers = {name: read_labels(path) for name, path in files.layers.items()}
+    image = read_image(files.image) if files.image else None
+    truth = read_labels(files.truth, None if image is None else image.shape)
+    layers = {
+        name: read_labels(path, truth.shape) for name, path in files.layers.items()
+    }
     for name, labels in layers.items():
         if labels.shape != truth.shape:
             sizes = [" x ".join(map(str, a.shape)) for a in (truth, labels)]
@@ -234,7 +237,6 @@ def load(files: LabelFiles, more: MoreLayers | None = None) -> Loaded:
         # One object in each, whether it is written as 1 or as 255.
         layers = {name: labels.astype(bool) for name, labels in layers.items()}
         truth = truth.astype(bool) if _is_mask(truth) else truth
-    image = read_image(files.image) if files.image else None
     found = Loaded(truth, layers, image)
     if more is None:
         return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +15,29 @@ from PIL import Image
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.io.atomic import check_destination, write_whole
 from napari_segrefiner.io.rasters import read_raster
+from napari_segrefiner.io.stacks import fits
+
+if TYPE_CHECKING:
+    from napari_segrefiner.io.rasters import Raster
+
+logger = logging.getLogger(__name__)
 
 #: Endings that labels are written to.
 ENDINGS = (".tif", ".tiff", ".png", ".npy")
 _PNG_TYPES = ("bool", "uint8", "uint16")
 
 
-def read_labels(path: Path | str) -> npt.NDArray[Any]:
+def read_labels(
+    path: Path | str, like: tuple[int, ...] | None = None
+) -> npt.NDArray[Any]:
     """Read a label image from a TIFF, PNG or NPY file.
+
+    Parameters
+    ----------
+    path : path
+    like : tuple of int, optional
+        Shape of the image that it belongs to, or of other labels of that. It helps to
+        tell a stack of 3 or 4 planes from a picture in colours.
 
     Returns
     -------
@@ -42,7 +59,7 @@ def read_labels(path: Path | str) -> npt.NDArray[Any]:
             "the labels as TIFF, PNG or NPY."
         )
         raise InputError(msg)
-    if raster.is_colour:
+    if raster.is_colour and not _is_stack(path, raster, like):
         msg = (
             f"{path} is a colour picture; labels have one whole number per pixel, so "
             "save them in grey (tifffile: photometric='minisblack') or with a palette."
@@ -61,6 +78,31 @@ def read_labels(path: Path | str) -> npt.NDArray[Any]:
         )
         raise InputError(msg)
     return labels
+
+
+def _is_stack(path: Path, raster: Raster, like: tuple[int, ...] | None) -> bool:
+    """Whether what a TIFF calls colours are planes of labels.
+
+    tifffile, by which napari saves, calls any array of 3 or 4 planes colours.
+    """
+    if not raster.has_planes:
+        return False
+    if raster.array.dtype.itemsize > 2:  # no picture has so many colours
+        return True
+    is_stack = raster.is_from_array if like is None else fits(like, raster.array.shape)
+    if is_stack:
+        _tell_of_planes(path, raster.array.shape[-3])
+    return is_stack
+
+
+@lru_cache(maxsize=4096)
+def _tell_of_planes(path: Path, n_planes: int) -> None:
+    """Tell once of each file: a training reads them again and again."""
+    logger.warning(
+        "%s can be a picture in colours or a stack; it is read as %d planes of labels.",
+        path,
+        n_planes,
+    )
 
 
 def check_writable(

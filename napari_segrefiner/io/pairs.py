@@ -104,13 +104,17 @@ def read_item(item: Item) -> list[Pair]:
     InputError
         If a file cannot be read, sizes differ, or there is no object.
     """
-    image, labels = read_image(item.image), read_truth(item)
+    image = read_image(item.image)
+    labels = read_truth(item, image.shape)
     if not labels.any():
         what = item.annotations or item.labels
         msg = f"{what} has no objects (all zero); draw some or remove the pair."
         raise InputError(msg)
     shown = _show(image, labels, item)
-    coarse = [read_mask(p) if item.is_mask else read_labels(p) for p in item.coarse]
+    coarse = [
+        read_mask(path) if item.is_mask else read_labels(path, labels.shape)
+        for path in item.coarse
+    ]
     for path, mask in zip(item.coarse, coarse, strict=True):
         if mask.shape != labels.shape:
             msg = (
@@ -132,8 +136,14 @@ def read_item(item: Item) -> list[Pair]:
     ]
 
 
-def read_truth(item: Item) -> npt.NDArray[Any]:
+def read_truth(item: Item, like: tuple[int, ...] | None = None) -> npt.NDArray[Any]:
     """The true labels of an item, (..., Y, X) integers or bool.
+
+    Parameters
+    ----------
+    item : Item
+    like : tuple of int, optional
+        Shape of its image, as for :func:`.labels.read_labels`.
 
     Raises
     ------
@@ -142,7 +152,7 @@ def read_truth(item: Item) -> npt.NDArray[Any]:
     """
     if item.annotations is not None:
         return item.annotations.labels()
-    return read_mask(item.labels) if item.is_mask else read_labels(item.labels)
+    return read_mask(item.labels) if item.is_mask else read_labels(item.labels, like)
 
 
 def read_mask(path: Path) -> npt.NDArray[np.uint8]:

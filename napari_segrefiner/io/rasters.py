@@ -68,6 +68,11 @@ class Raster:
         By the file's first bytes.
     is_colour : bool
         Whether the file says that its pixels are colours (RGB, RGBA, grey with alpha).
+    has_planes : bool
+        Whether these colours are stored as planes, (..., C, Y, X).
+    is_from_array : bool
+        Whether tifffile wrote the file from a plain array, of which it calls any that
+        has 3 or 4 planes colours.
     palette : (n, 3) uint8 array or None
         Colours of the indices.
     """
@@ -75,6 +80,8 @@ class Raster:
     array: npt.NDArray[Any]
     format: Format
     is_colour: bool = False
+    has_planes: bool = False
+    is_from_array: bool = False
     palette: npt.NDArray[np.uint8] | None = None
 
 
@@ -331,6 +338,8 @@ def _decode_tiff(path: Path) -> Raster:
             tifffile.PHOTOMETRIC.RGB,
             tifffile.PHOTOMETRIC.YCBCR,
         ) or (page.samplesperpixel == 2 and page.extrasamples[:1] in _ALPHA)
+        has_planes = colour and series.axes.endswith("SYX")
+        is_from_array = series.kind == "shaped"
         try:
             array = series.asarray()
         except _DAMAGE as error:
@@ -346,7 +355,7 @@ def _decode_tiff(path: Path) -> Raster:
             stored = colours.T[: len(palette)] >> 8  # 16 bits in the file
             palette[: len(stored)] = stored
     array = array.astype(dtype.newbyteorder("="))
-    return Raster(array, "TIFF", is_colour=colour, palette=palette)
+    return Raster(array, "TIFF", colour, has_planes, is_from_array, palette)
 
 
 def _parts_elsewhere(path: Path) -> list[str]:

@@ -79,6 +79,21 @@ def planes(
         yield Plane(index, image[index], labels[index], found)
 
 
+def fits(image: tuple[int, ...], labels: tuple[int, ...]) -> bool:
+    """Whether labels of this shape can belong to an image of that shape.
+
+    Examples
+    --------
+    >>> fits((3, 40, 50), (3, 40, 50)), fits((40, 50, 3), (3, 40, 50))
+    (True, False)
+    """
+    try:
+        _channel_axis_of(image, labels, "auto")
+    except InputError:
+        return False
+    return True
+
+
 def _channel_axis_of(
     shape: tuple[int, ...], labels: tuple[int, ...], wanted: ChannelAxis
 ) -> int | None:

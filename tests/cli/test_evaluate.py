@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_segrefiner import metrics
 from napari_segrefiner.cli.main import main
@@ -364,3 +365,19 @@ def test_a_second_file_of_the_same_name_is_told(folders, capsys):
     told = capsys.readouterr().err
     assert "a.npy is not used" in told
     assert "a.tif has the same name" in told
+
+
+def test_stacks_of_three_planes_as_napari_saves_them_are_scored(tmp_path, capsys):
+    colours = {"photometric": "rgb", "planarconfig": "separate"}
+    truth = np.stack([picture(k) for k in range(3)])
+    coarse = np.stack([smaller(plane) for plane in truth])
+    for name, labels in (("truth", truth), ("coarse", coarse), ("images", coarse)):
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(tmp_path / name / "a.tif", labels, **colours)
+    assert evaluate(tmp_path, "--json", tmp_path / "all.json") == 0
+    assert "colour picture" not in capsys.readouterr().err
+    images = ("--images", tmp_path / "images", "--json", tmp_path / "same.json")
+    assert evaluate(tmp_path, *images) == 0
+    text = (tmp_path / "all.json").read_text()
+    assert "a[2]" in text
+    assert (tmp_path / "same.json").read_text() == text

@@ -128,6 +128,24 @@ def test_stacks_go_plane_by_plane_with_their_ids(files, model):
     assert (refined[2] == 9).sum() > (labels[2] == 9).sum()
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
+def test_stacks_of_three_planes_as_napari_saves_them(files, model, dtype):
+    image = np.stack([tifffile.imread(files / "image.tif")] * 3)
+    labels = np.stack([tifffile.imread(files / "labels.tif")] * 3).astype(dtype)
+    pinned = np.zeros(labels.shape, np.uint8)
+    pinned[:, :15] = 1
+    names = {"image": image, "labels": labels, "pinned": pinned}
+    for name, array in names.items():
+        colours = {"photometric": "rgb", "planarconfig": "separate"}
+        tifffile.imwrite(files / f"{name}.tif", array, **colours)
+    assert refine(files, model, "--pinned", str(files / "pinned.tif")) == 0
+    refined = tifffile.imread(files / "out.tif")
+    assert refined.dtype == dtype
+    np.testing.assert_array_equal(refined[:, :15], labels[:, :15])
+    for plane, coarse in zip(refined, labels, strict=True):
+        assert (plane == 700).sum() > (coarse == 700).sum()
+
+
 def test_a_plane_that_was_not_recorded_is_told_unless_it_has_no_labels(
     files, model, capsys
 ):

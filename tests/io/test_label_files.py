@@ -1,6 +1,7 @@
 """Label images into files and back: unchanged, whole or not at all."""
 
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -183,6 +184,46 @@ def test_colour_pictures_are_refused_as_labels(tmp_path):
     for name in ("a.png", "a.tif"):
         with pytest.raises(InputError, match="colour picture"):
             read_labels(tmp_path / name)
+
+
+def as_napari(path, array):
+    """Save as napari does, which leaves the kind of picture to tifffile."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        tifffile.imwrite(path, array, compression="zlib")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.int64])
+@pytest.mark.parametrize("shape", [(3, 20, 30), (4, 20, 30), (2, 3, 20, 30)])
+def test_few_planes_that_tifffile_calls_colours_are_a_stack(tmp_path, dtype, shape):
+    labels = (np.arange(np.prod(shape)) % 7).astype(dtype).reshape(shape)
+    as_napari(tmp_path / "a.tif", labels)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.pages.first.photometric == tifffile.PHOTOMETRIC.RGB
+    for like in (None, shape, (*shape, 3)):
+        read = read_labels(tmp_path / "a.tif", like)
+        assert read.dtype == dtype
+        np.testing.assert_array_equal(read, labels)
+
+
+def test_colours_of_an_image_without_such_planes_are_no_labels(tmp_path, caplog):
+    as_napari(tmp_path / "a.tif", np.ones((3, 20, 30), np.uint8))
+    for like in ((20, 30), (20, 30, 3), (4, 20, 30)):
+        with pytest.raises(InputError, match="colour picture"):
+            read_labels(tmp_path / "a.tif", like)
+    assert not caplog.text
+    read_labels(tmp_path / "a.tif", (3, 20, 30))  # either is possible
+    assert "a.tif can be a picture in colours or a stack" in caplog.text
+
+
+def test_planes_of_colours_from_other_programs_are_no_labels(tmp_path):
+    colours = np.ones((3, 20, 30), np.uint16)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path, colours, photometric="rgb", planarconfig="separate", metadata=None
+    )
+    with pytest.raises(InputError, match="colour picture"):
+        read_labels(path)
 
 
 def test_palette_indices_are_the_labels(tmp_path):
