@@ -115,13 +115,26 @@ def _refine_planes(
     pinned: npt.NDArray[Any] | None,
 ) -> Iterator[tuple[Plane, dict[str, Any]]]:
     """Refine plane after plane with one progress bar; yields what the report says."""
+    import shutil
+
     from tqdm import tqdm
 
     from napari_segrefiner.core.events import BatchDone, RunDone, StepDone
     from napari_segrefiner.core.refiner import Refiner
 
+    size = shutil.get_terminal_size()
     form = "{l_bar}{bar}| {elapsed}, {remaining} left"
-    bar = tqdm(total=len(stack), desc="Refining", bar_format=form, disable=None)
+    bar = tqdm(
+        total=len(stack),
+        desc="Refining",
+        bar_format=form,
+        # Some terminals, as in containers, say that they have no size: tqdm would show
+        # nothing there, Python takes 80 x 24.
+        ncols=size.columns,
+        nrows=size.lines,
+        leave=False,
+        disable=None,
+    )
     with bar:
         for done, plane in enumerate(stack):
             present = _present(options.ids, plane.labels)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -78,6 +80,49 @@ def test_labels_are_refined_into_a_new_file_and_inputs_stay(files, model, capsys
         assert (refined == label)[coarse == label].all()
     assert [(files / n).read_bytes() for n in ("image.tif", "labels.tif")] == before
     assert capsys.readouterr().out.startswith("2 refined; written to ")
+
+
+class Terminal(io.StringIO):
+    """Takes what is printed, and has the size that its file says."""
+
+    def __init__(self, file):
+        super().__init__()
+        self._file = file
+
+    def isatty(self):
+        """Say that it is one."""
+        return True
+
+    def fileno(self):
+        """Give the file that is asked for the size."""
+        return self._file
+
+
+def test_a_terminal_shows_the_time_left_and_then_the_sentence_alone(
+    files, model, monkeypatch, capsys
+):
+    """Also one that says that it has no size, as in containers."""
+    pty = pytest.importorskip("pty")
+    for name in ("image", "labels"):
+        stack = np.stack([tifffile.imread(files / f"{name}.tif")] * 5)
+        np.save(files / f"{name}.npy", stack)
+    paths = {"image": "image.npy", "labels": "labels.npy"}
+    monkeypatch.delenv("COLUMNS", raising=False)
+    ends = pty.openpty()
+    terminal = Terminal(ends[1])
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stderr", terminal)
+        assert refine(files, model, **paths) == 0
+    for end in ends:
+        os.close(end)
+    shown = terminal.getvalue()
+    assert "Refining:   0%" in shown
+    assert " left" in shown
+    assert "\n" not in shown  # the bar is wiped out
+    assert shown.rsplit("\r", 2)[-2].strip() == ""
+    assert capsys.readouterr().out.startswith("10 refined; written to ")
+    assert refine(files, model, "--overwrite", **paths) == 0
+    assert capsys.readouterr().err == ""  # no terminal, no bar
 
 
 def test_the_sentence_tells_what_mode_auto_chose(files, model, capsys):
