@@ -109,16 +109,16 @@ class CocoImage:
                 entries = [_entry(file, *span) for span in self.spans]
         except (OSError, ValueError) as error:
             message = (
-                f"{self.file} cannot be read any more ({error}); start again when the "
-                "file is complete."
+                f"{self.file} cannot be read any more ({_reason(error)}); start again "
+                "when the file is complete."
             )
             raise InputError(message) from error
         try:
             return [self._object(one) for one in entries if one.get("segmentation")]
         except _MISREAD as error:
             message = (
-                f"{self} has an annotation that cannot be understood ({error}); "
-                "COCO's are expected."
+                f"{self} has an annotation that cannot be understood "
+                f"({_reason(error)}); COCO's are expected."
             )
             raise InputError(message) from error
 
@@ -173,6 +173,19 @@ class Indexed:
     annotations: CocoImage
 
 
+def _reason(error: Exception) -> str:
+    """Why something was misread, in words that need no knowledge of Python."""
+    if isinstance(error, json.JSONDecodeError):
+        text = f"no JSON from character {error.pos:,} of {len(error.doc):,} on"
+    elif isinstance(error, KeyError):
+        text = f"{error.args[0]!r} is missing"
+    elif isinstance(error, ValueError | OSError):
+        text = str(error)
+    else:
+        text = "something else stands where it has numbers, texts or lists"
+    return " ".join(text.split())[:120]
+
+
 def is_coco(path: Path) -> bool:
     """Whether a file begins as a COCO or LVIS annotation file does."""
     if path.suffix.lower() != ".json" or not path.is_file():
@@ -223,10 +236,9 @@ def read_index(path: Path) -> tuple[list[Indexed], list[str]]:
                 spans.setdefault(value["image_id"], []).append(span)
         found, missing = _match(path, entries, spans)
     except (*_MISREAD, OSError, RecursionError) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
         message = (
-            f"{path} is not a COCO or LVIS annotation file ({reason}); one with images "
-            "and annotations is expected."
+            f"{path} is not a COCO or LVIS annotation file ({_reason(error)}); one "
+            "with images and annotations is expected."
         )
         raise InputError(message) from error
     return found, missing
@@ -291,19 +303,19 @@ def _members(text: str, start: int) -> Iterator[tuple[str, Any, tuple[int, int]]
         at = _skip(text, at)
         key, at = _DECODER.raw_decode(text, at)
         at = _skip(text, _expect(text, at, ":"))
-        if text[at] == "[":
+        if _is_at(text, at, "["):
             at = _skip(text, at + 1)
-            while text[at] != "]":
+            while not _is_at(text, at, "]"):
                 value, end = _DECODER.raw_decode(text, at)
                 yield key, value, (at, end)
                 at = _skip(text, end)
-                if text[at] == ",":
+                if _is_at(text, at, ","):
                     at = _skip(text, at + 1)
             at += 1
         else:
             _, at = _DECODER.raw_decode(text, at)
         at = _skip(text, at)
-        if text[at] == "}":
+        if _is_at(text, at, "}"):
             return
         at = _expect(text, at, ",")
 
@@ -315,10 +327,18 @@ def _skip(text: str, at: int) -> int:
 
 def _expect(text: str, at: int, character: str) -> int:
     at = _skip(text, at)
-    if text[at] != character:
+    if not _is_at(text, at, character):
         message = f"{character!r} expected at {at}"
         raise ValueError(message)
     return at + 1
+
+
+def _is_at(text: str, at: int, character: str) -> bool:
+    """Whether a character stands there; ValueError behind the end."""
+    if at >= len(text):
+        message = f"it ends in its middle, at character {len(text):,}"
+        raise ValueError(message)
+    return text[at] == character
 
 
 def _file_name(entry: dict[str, Any]) -> str:
@@ -369,13 +389,27 @@ def decode(segmentation: Any, height: int, width: int) -> Mask:
             return _decode_runs(segmentation, height, width)
         mask = np.zeros((height, width), bool)
         for points in segmentation:
-            x, y = np.asarray(points, float).reshape(-1, 2).T
+            x, y = _corners(points)
             rows, columns = polygon(y - 0.5, x - 0.5, (height, width))
             mask[rows, columns] = True
     except _MISREAD as error:
-        message = f"An outline cannot be understood ({error}); COCO's are expected."
+        message = (
+            f"An outline cannot be understood ({_reason(error)}); COCO's are expected."
+        )
         raise InputError(message) from error
     return mask
+
+
+def _corners(points: Any) -> npt.NDArray[np.float64]:
+    """The columns and rows of a polygon's corners, (2, n)."""
+    numbers = np.asarray(points, float)
+    if numbers.size % 2:
+        message = f"a polygon has {numbers.size} numbers, not pairs of x and y"
+        raise ValueError(message)
+    if not np.isfinite(numbers).all():
+        message = "a polygon has a corner that is NaN or infinite"
+        raise ValueError(message)
+    return numbers.reshape(-1, 2).T
 
 
 def _decode_runs(code: dict[str, Any], height: int, width: int) -> Mask:

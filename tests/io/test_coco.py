@@ -47,6 +47,36 @@ def test_a_polygon_holds_the_pixels_whose_middle_is_inside() -> None:
     assert np.array_equal(mask, expected)
 
 
+@pytest.mark.parametrize(
+    ("outline", "said"),
+    [
+        ([[1, 2, 3]], r"a polygon has 3 numbers, not pairs of x and y"),
+        ([[1, 1, 5, 1, float("nan"), 4]], "a corner that is NaN or infinite"),
+        ([[1, 1, 5, 1, float("inf"), 4]], "a corner that is NaN or infinite"),
+        ({"counts": [9]}, "'size' is missing"),
+        ([5], "An outline cannot be understood"),
+        ([[{}, 2]], "something else stands where it has numbers"),
+    ],
+)
+def test_outlines_are_refused_in_words_without_python(outline: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        decode(outline, 3, 3)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8, 0.95, 0.999])
+def test_a_file_that_is_cut_off_is_told_as_such(tmp_path: Path, share: float) -> None:
+    _image(tmp_path / "a.png")
+    boxes = [{"image_id": 1, "segmentation": _square(2, 3, 5)} for _ in range(9)]
+    path = _write(tmp_path / "a.json", [_entry(1, "a.png")], boxes)
+    text = path.read_text()
+    path.write_text(text[: int(share * len(text))])
+    with pytest.raises(
+        InputError, match=r"no JSON from character|it ends in its"
+    ) as error:
+        read_index(path)
+    assert "Error" not in str(error.value)
+
+
 def test_run_lengths_go_down_the_columns() -> None:
     mask = decode({"size": [3, 2], "counts": [2, 3, 1]}, 3, 2)
     assert mask.astype(int).tolist() == [[0, 1], [0, 1], [1, 0]]
