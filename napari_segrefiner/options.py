@@ -9,6 +9,7 @@ them in.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
 import typing
 from collections.abc import Iterable
@@ -173,6 +174,21 @@ def check_options(options: Any) -> None:
     """Raise OptionError for the first field of `options` that is out of bounds."""
     for spec in specs(type(options)):
         spec.check(getattr(options, spec.name))
+
+
+def check_names(options: type[Any], names: Iterable[str]) -> None:
+    """Raise OptionError for the first name that is no field of a dataclass."""
+    known = [field.name for field in dataclasses.fields(options)]
+    for name in names:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, 1)
+            remedy = (
+                f"say {nearest[0]}, if you mean that"
+                if nearest
+                else f"choose from {', '.join(known)}"
+            )
+            msg = f"There is no option {name}; {remedy}."
+            raise OptionError(msg)
 
 
 Mode = Literal["objects", "whole", "auto"]

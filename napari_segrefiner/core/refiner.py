@@ -39,7 +39,7 @@ from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.models.card import resolve
 from napari_segrefiner.models.catalogue import DEFAULT, load_model
 from napari_segrefiner.models.checkpoint import Model
-from napari_segrefiner.options import RefineOptions
+from napari_segrefiner.options import RefineOptions, check_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -362,7 +362,8 @@ def _masks_of(
 def as_options(
     options: RefineOptions | None, keywords: OptionKeywords
 ) -> RefineOptions:
-    """Options with some of them replaced."""
+    """Options with some of them replaced; OptionError for one that there is not."""
+    check_names(RefineOptions, keywords)
     return dataclasses.replace(options or RefineOptions(), **keywords)
 
 

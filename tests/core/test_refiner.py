@@ -593,6 +593,24 @@ def test_keywords_win_over_options() -> None:
     assert result.record["options"]["seed"] == 4
 
 
+@pytest.mark.parametrize("act", [refine, refine_masks])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("step", "There is no option step; say steps, if you mean that."),
+        ("batchsize", "There is no option batchsize; say batch_size, if"),
+        ("xyz", "There is no option xyz; choose from mode, preset, "),
+    ],
+)
+def test_an_unknown_keyword_names_the_nearest_option(
+    act: Callable[..., Any], name: str, said: str
+) -> None:
+    image, labels = scene()
+    with pytest.raises(OptionError) as refused:
+        act(image, labels, model=ORACLE, **{name: 3})
+    assert str(refused.value).startswith(said)
+
+
 def test_numbers_of_numpy_are_as_good_as_pythons() -> None:
     options = RefineOptions(
         ids=np.array([3, 7], np.uint16),  # type: ignore[arg-type]
