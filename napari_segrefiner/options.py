@@ -14,9 +14,11 @@ import types
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from napari_segrefiner.errors import OptionError
+
+T = TypeVar("T")
 
 
 def option(
@@ -174,6 +176,20 @@ def check_options(options: Any) -> None:
     """Raise OptionError for the first field of `options` that is out of bounds."""
     for spec in specs(type(options)):
         spec.check(getattr(options, spec.name))
+
+
+def known(value: T | None) -> T:
+    """An option's value after its preset was asked, which leaves no None.
+
+    Raises
+    ------
+    OptionError
+        If it is None.
+    """
+    if value is None:
+        msg = "The options are not resolved; fill in what their preset says first."
+        raise OptionError(msg)
+    return value
 
 
 def check_names(options: type[Any], names: Iterable[str]) -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from napari_segrefiner.errors import OptionError
 from napari_segrefiner.options import Device, Precision, check_options, option
-
-T = TypeVar("T")
+from napari_segrefiner.options import known as known
 
 TrainPreset = Literal["custom", "quick", "default-model", "paper-lr", "paper-hr"]
 FreshNetwork = Literal["default", "published", "reduced"]
@@ -368,17 +367,3 @@ class TrainOptions:
             )
             raise OptionError(message)
         return filled
-
-
-def known(value: T | None) -> T:
-    """The value of a resolved option.
-
-    Raises
-    ------
-    OptionError
-        If it is None.
-    """
-    if value is None:
-        message = "The options are not resolved; call TrainOptions.resolved() first."
-        raise OptionError(message)
-    return value

@@ -6,8 +6,12 @@ import dataclasses
 
 import pytest
 
+from napari_segrefiner.core.strategy import crop_rule
 from napari_segrefiner.errors import OptionError
-from napari_segrefiner.train_options import TRAIN_PRESETS, TrainOptions, known
+from napari_segrefiner.models.card import ModelCard
+from napari_segrefiner.network_config import NetworkConfig
+from napari_segrefiner.options import RefineOptions, known
+from napari_segrefiner.train_options import TRAIN_PRESETS, TrainOptions
 
 
 @pytest.mark.parametrize("preset", TRAIN_PRESETS)
@@ -61,3 +65,6 @@ def test_contradictions_are_refused(options, sentence) -> None:
 def test_options_that_are_not_resolved_are_noticed() -> None:
     with pytest.raises(OptionError, match="not resolved"):
         known(TrainOptions().window)
+    card = ModelCard("a", "", "", NetworkConfig())
+    with pytest.raises(OptionError, match="not resolved"):
+        crop_rule(RefineOptions(), card)

@@ -34,12 +34,12 @@ from napari_segrefiner.core.process import Process, to_numpy
 from napari_segrefiner.core.record import make_record
 from napari_segrefiner.core.resampling import transfer
 from napari_segrefiner.core.settle import Settlement, Surface
-from napari_segrefiner.core.strategy import Strategy, known
+from napari_segrefiner.core.strategy import Strategy
 from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.models.card import resolve
 from napari_segrefiner.models.catalogue import DEFAULT, load_model
 from napari_segrefiner.models.checkpoint import Model
-from napari_segrefiner.options import RefineOptions, check_names
+from napari_segrefiner.options import RefineOptions, check_names, known
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from napari_segrefiner.core.crops import CropRule
 from napari_segrefiner.core.process import Chain
@@ -11,6 +11,7 @@ from napari_segrefiner.core.window_pass import WindowPass
 from napari_segrefiner.core.windows import BoundaryWindows
 from napari_segrefiner.diffusion import N_LEVELS, visit_indices
 from napari_segrefiner.errors import OptionError
+from napari_segrefiner.options import known
 
 if TYPE_CHECKING:
     from napari_segrefiner.core.crops import Crop
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from napari_segrefiner.core.process import Process
     from napari_segrefiner.models.card import ModelCard
     from napari_segrefiner.options import Last, RefineOptions, Transition
-
-T = TypeVar("T")
 
 
 class Strategy:
@@ -133,12 +132,6 @@ def crop_rule(options: RefineOptions, card: ModelCard) -> CropRule:
         is_published=is_published,
         is_whole=is_published and options.mode == "whole",
     )
-
-
-def known(value: T | None) -> T:
-    """An option after it was resolved, which leaves no None."""
-    assert value is not None
-    return value
 
 
 def _modes(mode: str) -> tuple[ObjectMode, ...]:

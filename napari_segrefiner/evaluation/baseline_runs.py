@@ -15,14 +15,14 @@ from napari_segrefiner.core.draft import Draft, make_draft
 from napari_segrefiner.core.guards import Guards
 from napari_segrefiner.core.plan import Job, Plan, make_plan
 from napari_segrefiner.core.settle import Settlement
-from napari_segrefiner.core.strategy import crop_rule, known
+from napari_segrefiner.core.strategy import crop_rule
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.evaluation.baselines import Baseline, Settings, stretched
 from napari_segrefiner.evaluation.scores import COARSE
 from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.io.stacks import planes
 from napari_segrefiner.models.card import resolve
-from napari_segrefiner.options import RefineOptions
+from napari_segrefiner.options import RefineOptions, known
 
 if TYPE_CHECKING:
     from napari_segrefiner.evaluation.folders import Loaded

@@ -166,7 +166,7 @@ def _is_missing(masks: Mapping[str, Path], one: MaskFile) -> bool:
     return path is None or is_same_file(path, one.mask)
 
 
-def read_mask(path: Path, shape: tuple[int, int] | None = None) -> Mask:
+def read_grey_mask(path: Path, shape: tuple[int, int] | None = None) -> Mask:
     """A mask, as large as `shape`: grey values are resized before the threshold.
 
     White is 255 in 8 bits, in more the only value but 0, else as
@@ -231,15 +231,15 @@ def score_cases(
         With the file, if a picture cannot be read or refined.
     """
     for case in cases:
-        truth = read_mask(case.truth)
+        truth = read_grey_mask(case.truth)
         shape = (truth.shape[0], truth.shape[1])
-        coarse = read_mask(case.coarse, shape)
+        coarse = read_grey_mask(case.coarse, shape)
         if refine is not None:
             image = read_image(case.image)
             with naming(case.image):
                 refined = refine(image, coarse)
         elif case.refined is not None:
-            refined = read_mask(case.refined, shape)
+            refined = read_grey_mask(case.refined, shape)
         else:
             refined = coarse
         if output is not None:

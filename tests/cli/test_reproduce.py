@@ -9,7 +9,7 @@ from PIL import Image
 from napari_segrefiner.cli.main import main
 from napari_segrefiner.evaluation.detections import refine_detections
 from napari_segrefiner.evaluation.figure import draw_figure, places_of_difference
-from napari_segrefiner.evaluation.mask_sets import read_mask
+from napari_segrefiner.evaluation.mask_sets import read_grey_mask
 from napari_segrefiner.evaluation.published_rows import find_row, row_names
 from napari_segrefiner.io.coco import decode
 from napari_segrefiner.io.images import read_image
@@ -171,7 +171,7 @@ def test_what_hides_pixels_is_no_part_of_a_mask(tmp_path, channels):
     values = np.full((2, 6, channels), 255, np.uint8)
     values[1, :, : channels - 1] = 100
     np.save(tmp_path / "m.npy", values)
-    assert read_mask(tmp_path / "m.npy").sum() == 6
+    assert read_grey_mask(tmp_path / "m.npy").sum() == 6
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_what_hides_pixels_is_no_part_of_a_mask(tmp_path, channels):
 )
 def test_half_of_white_is_where_a_mask_begins(tmp_path, dtype, values, inside):
     np.save(tmp_path / "m.npy", np.array([values], dtype))
-    assert read_mask(tmp_path / "m.npy").sum() == inside
+    assert read_grey_mask(tmp_path / "m.npy").sum() == inside
 
 
 def test_an_image_that_does_not_fit_its_masks_is_named(big, model, capsys):
