@@ -72,12 +72,13 @@ def find_model(model: str | Path) -> Path:
     Raises
     ------
     ModelError
-        If it is neither; a published model that is not installed is told how to get.
+        If it is neither, or the system refuses the name; a published model that is not
+        installed is told how to get.
     """
     known = {entry.name: entry.weights for entry in entries()}
     if str(model) in known:
         return known[str(model)]
-    if Path(model).exists():
+    if _exists(Path(model)):
         return Path(model)
     if str(model) in published():
         message = (
@@ -90,6 +91,18 @@ def find_model(model: str | Path) -> Path:
         f"give the path of a {SUFFIX} file."
     )
     raise ModelError(message)
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a file or folder; ModelError where nobody may look."""
+    try:
+        return path.exists()
+    except OSError as error:  # such as a name that is too long, or a closed folder
+        message = (
+            f"The model {str(path)!r} cannot be read ({error.strerror}); give a name "
+            "of the list of models, or the path of a file."
+        )
+        raise ModelError(message) from error
 
 
 def load_model(model: str | Path = DEFAULT) -> Model:
