@@ -25,7 +25,10 @@ def modules_loaded_by(module: str, candidates: tuple[str, ...]) -> list[str]:
     return result.stdout.split()
 
 
-@pytest.mark.parametrize("module", ["napari_segrefiner", "napari_segrefiner.cli.main"])
+@pytest.mark.parametrize(
+    "module",
+    ["napari_segrefiner", "napari_segrefiner.__main__", "napari_segrefiner.cli.main"],
+)
 def test_import_loads_nothing_heavy(module: str) -> None:
     assert modules_loaded_by(module, HEAVY) == []
 

@@ -125,6 +125,17 @@ def test_names_that_the_terminal_does_not_know_are_printed(monkeypatch):
     assert terminal.buffer.getvalue() == b"\\u03b1\\udcff.tif\n"
 
 
+def test_the_package_is_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_segrefiner", "refine", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: napari-segrefiner refine ")
+
+
 def test_help_loads_no_torch():
     code = (
         "import sys\n"
