@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_segrefiner.core.events import Event, ObjectReport
+    from napari_segrefiner.io.calibration import Calibration
     from napari_segrefiner.io.stacks import Plane
     from napari_segrefiner.models.checkpoint import Model
 
@@ -87,7 +88,9 @@ def run(arguments: argparse.Namespace) -> int:
     for plane, report in _refine_planes(model, options, stack, pinned):
         refined[plane.index] = report.pop("labels")
         reports.append(report)
-    write_labels(arguments.output, refined, overwrite=arguments.overwrite)
+    write_labels(
+        arguments.output, refined, arguments.overwrite, _calibration(arguments, labels)
+    )
     if arguments.report:
         text = json.dumps(_without_nan(reports), indent=1) + "\n"
         write_text(arguments.report, text, overwrite=arguments.overwrite)
@@ -195,7 +198,12 @@ def _check_outputs(arguments: argparse.Namespace, labels: npt.NDArray[Any]) -> N
     from napari_segrefiner.io.atomic import check_destinations
     from napari_segrefiner.io.labels import check_writable
 
-    check_writable(arguments.output, labels, overwrite=arguments.overwrite)
+    check_writable(
+        arguments.output,
+        labels,
+        overwrite=arguments.overwrite,
+        calibration=_calibration(arguments, labels),
+    )
     check_destinations(
         arguments.output,
         arguments.report,
@@ -207,6 +215,16 @@ def _check_outputs(arguments: argparse.Namespace, labels: npt.NDArray[Any]) -> N
             Path(arguments.model),
         ],
     )
+
+
+def _calibration(
+    arguments: argparse.Namespace, labels: npt.NDArray[Any]
+) -> Calibration:
+    """Axes and pixel sizes as the labels' file tells them, or else the image's."""
+    from napari_segrefiner.io.calibration import read_calibration
+
+    found = read_calibration(arguments.labels, labels.shape)
+    return found.completed(read_calibration(arguments.image, labels.shape))
 
 
 def _check_ids(ids: tuple[int, ...], labels: npt.NDArray[Any]) -> None:

@@ -14,6 +14,12 @@ from PIL import Image
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.io.atomic import check_destination, write_whole
+from napari_segrefiner.io.calibration import (
+    OME_TYPES,
+    USUAL_AXES,
+    Calibration,
+    tiff_arguments,
+)
 from napari_segrefiner.io.rasters import read_raster
 from napari_segrefiner.io.stacks import fits
 
@@ -106,7 +112,11 @@ def _tell_of_planes(path: Path, n_planes: int) -> None:
 
 
 def check_writable(
-    path: Path | str, labels: npt.NDArray[Any], *, overwrite: bool = False
+    path: Path | str,
+    labels: npt.NDArray[Any],
+    *,
+    overwrite: bool = False,
+    calibration: Calibration | None = None,
 ) -> Path:
     """The path as a Path, if `labels` can be written to it; nothing is touched.
 
@@ -118,6 +128,9 @@ def check_writable(
         What is to be written.
     overwrite : bool
         Whether an existing file may be replaced.
+    calibration : Calibration, optional
+        Axes and sizes that a TIFF is to tell. If one is given, even without a word,
+        the ending ``.ome.tif`` makes an OME-TIFF.
 
     Raises
     ------
@@ -139,32 +152,51 @@ def check_writable(
     if ending == ".png" and labels.ndim != 2:
         msg = f"{path}: PNG holds one plane, not {labels.ndim} axes; use .tif."
         raise InputError(msg)
+    if calibration is not None and _is_ome(path):
+        if labels.dtype.name not in OME_TYPES:
+            msg = f"{path}: OME-TIFF does not hold {labels.dtype}; use another .tif."
+            raise InputError(msg)
+        if labels.ndim not in USUAL_AXES:
+            msg = (
+                f"{path}: OME-TIFF does not hold {labels.ndim} axes; use another .tif."
+            )
+            raise InputError(msg)
     return check_destination(path, overwrite=overwrite)
 
 
+def _is_ome(path: Path) -> bool:
+    return path.name.lower().endswith((".ome.tif", ".ome.tiff"))
+
+
 def write_labels(
-    path: Path | str, labels: npt.NDArray[Any], overwrite: bool = False
+    path: Path | str,
+    labels: npt.NDArray[Any],
+    overwrite: bool = False,
+    calibration: Calibration | None = None,
 ) -> None:
     """Write labels to a TIFF, PNG or NPY file, whole or not at all, dtype kept.
 
     Parameters and errors are those of :func:`check_writable`; SegRefinerError if
     writing fails, such as on a full disk.
     """
-    path = check_writable(path, labels, overwrite=overwrite)
-    with write_whole(path, overwrite=overwrite) as part:
-        encode_labels(part, labels, path.suffix)
-
-
-def encode_labels(path: Path, labels: npt.NDArray[Any], ending: str) -> None:
-    """Write labels to `path` in the format of `ending`, whatever `path` is called."""
-    ending = ending.lower()
+    path = check_writable(path, labels, overwrite=overwrite, calibration=calibration)
+    ending = path.suffix.lower()
     labels = labels.astype(labels.dtype.newbyteorder("="), copy=False)
-    if ending == ".npy":
-        with path.open("wb") as file:
-            np.save(file, labels, allow_pickle=False)
-    elif ending == ".png":
-        Image.fromarray(labels).save(path, format="PNG")
-    else:
-        tifffile.imwrite(
-            path, labels, photometric="minisblack", compression="zlib", software=False
-        )
+    how: dict[str, Any] = {}
+    if calibration is not None:
+        how = tiff_arguments(labels, calibration, is_ome=_is_ome(path))
+    with write_whole(path, overwrite=overwrite) as part:
+        if ending == ".npy":
+            with part.open("wb") as file:
+                np.save(file, labels, allow_pickle=False)
+        elif ending == ".png":
+            Image.fromarray(labels).save(part, format="PNG")
+        else:
+            tifffile.imwrite(
+                part,
+                labels,
+                photometric="minisblack",
+                compression="zlib",
+                software=False,
+                **how,
+            )

@@ -276,33 +276,33 @@ class _Complaints(logging.Filter):
 
 
 @contextlib.contextmanager
-def _complaints() -> Iterator[list[str]]:
+def complaints() -> Iterator[list[str]]:
     """The errors that tifffile logs inside the block and then reads over."""
-    readers, complaints = logging.getLogger("tifffile"), _Complaints()
-    readers.addFilter(complaints)
+    readers, kept = logging.getLogger("tifffile"), _Complaints()
+    readers.addFilter(kept)
     try:
-        yield complaints.errors
+        yield kept.errors
     finally:
-        readers.removeFilter(complaints)
+        readers.removeFilter(kept)
 
 
 def _read_tiff(path: Path) -> Raster:
     """Read the first image or stack of a TIFF file."""
     try:
-        with _complaints() as complaints:
+        with complaints() as told:
             raster = _decode_tiff(path)
     except InputError:
         raise
     except _DAMAGE as error:
         raise _damaged(path, error) from error
-    if complaints:  # a page that points beyond the file's end is left out silently
-        raise _damaged(path, complaints[0])
+    if told:  # a page that points beyond the file's end is left out silently
+        raise _damaged(path, told[0])
     return raster
 
 
 def _decode_tiff(path: Path) -> Raster:
     """Check the claims of a TIFF file's header and decode its first series."""
-    elsewhere = _parts_elsewhere(path)
+    elsewhere = parts_elsewhere(path)
     if elsewhere:
         logger.warning(
             "%s names %s as a part of it; files in other folders are not read.",
@@ -358,7 +358,7 @@ def _decode_tiff(path: Path) -> Raster:
     return Raster(array, "TIFF", colour, has_planes, is_from_array, palette)
 
 
-def _parts_elsewhere(path: Path) -> list[str]:
+def parts_elsewhere(path: Path) -> list[str]:
     """Files in other folders that an OME-TIFF names as parts of it.
 
     tifffile would open every file that is named, wherever it lies.

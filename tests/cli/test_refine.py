@@ -138,6 +138,33 @@ def test_the_sentence_tells_what_mode_auto_chose(files, model, capsys):
     assert said.startswith("1 refined; auto took 1 as a whole; written to ")
 
 
+@pytest.mark.parametrize("who", ["image", "labels"])
+def test_axes_and_sizes_of_the_inputs_are_kept(files, model, who):
+    stacks = {}
+    for name in ("image", "labels"):
+        stacks[name] = np.stack([tifffile.imread(files / f"{name}.tif")] * 4)
+        np.save(files / f"{name}.npy", stacks[name])
+    notes = {"axes": "ZYX", "spacing": 2.5, "unit": "um"}
+    path = files / f"{who}.tif"
+    tifffile.imwrite(path, stacks[who], imagej=True, resolution=(3, 3), metadata=notes)
+    paths = {"image": "image.npy", "labels": "labels.npy", who: f"{who}.tif"}
+    for out in ("out.tif", "out.ome.tif"):
+        assert refine(files, model, out=out, **paths) == 0
+    with tifffile.TiffFile(files / "out.tif") as file:
+        assert file.series[0].axes == "ZYX"
+        assert file.imagej_metadata["spacing"] == 2.5
+        assert file.imagej_metadata["unit"] == "um"
+        assert file.pages[0].resolution == (3, 3)
+    with tifffile.TiffFile(files / "out.ome.tif") as file:
+        assert file.series[0].axes == "ZYX"
+        assert 'PhysicalSizeZ="2.5"' in file.ome_metadata
+    wide = stacks["labels"].astype(np.int64)
+    np.save(files / "wide.npy", wide)
+    assert (
+        refine(files, model, out="o.ome.tif", labels="wide.npy", image="image.npy") == 2
+    )
+
+
 def test_only_the_named_labels_change(files, model):
     assert refine(files, model, "--ids", "700") == 0
     refined = tifffile.imread(files / "out.tif")
