@@ -49,12 +49,13 @@ def read_labels(
     -------
     (..., Y, X) integer or bool array
         With the file's dtype; 0 is background, indices of a palette are the labels.
+        Whole numbers that were saved as floats become integers.
 
     Raises
     ------
     InputError
         If the file cannot be read, is a JPEG (its compression changes numbers), or
-        holds colours, floats or negative numbers.
+        holds colours, fractions or negative numbers.
     """
     path = Path(path)
     raster = read_raster(path)
@@ -72,11 +73,7 @@ def read_labels(
         )
         raise InputError(msg)
     if labels.dtype.kind == "f":
-        msg = (
-            f"{path} holds {labels.dtype} values; labels are whole numbers, so convert "
-            'them, as with labels.astype("int32").'
-        )
-        raise InputError(msg)
+        labels = _as_integers(path, labels)
     if labels.dtype.kind == "i" and int(labels.min()) < 0:
         msg = (
             f"{path} holds the negative value {labels.min()}; labels are 0 for the "
@@ -84,6 +81,22 @@ def read_labels(
         )
         raise InputError(msg)
     return labels
+
+
+def _as_integers(path: Path, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Whole numbers that were saved as floats, in the smallest type that holds them."""
+    limit = 2 ** (np.finfo(values.dtype).nmant + 1)  # beyond, numbers are left out
+    with np.errstate(invalid="ignore"):
+        low, high = values.min(), values.max()
+        # NaN is neither above nor below.
+        is_whole = -limit < low and high < limit and (values == np.floor(values)).all()
+    if not is_whole:
+        msg = (
+            f"{path} holds {values.dtype} values that are no labels; whole numbers "
+            f"below {limit:,} are expected, so save it as integers."
+        )
+        raise InputError(msg)
+    return values.astype(np.int64 if low < 0 else np.min_scalar_type(int(high)))
 
 
 def _is_stack(path: Path, raster: Raster, like: tuple[int, ...] | None) -> bool:

@@ -138,6 +138,16 @@ def test_the_sentence_tells_what_mode_auto_chose(files, model, capsys):
     assert said.startswith("1 refined; auto took 1 as a whole; written to ")
 
 
+def test_labels_saved_as_floats_are_refined_as_integers(files, model):
+    labels = tifffile.imread(files / "labels.tif")
+    tifffile.imwrite(files / "float.tif", labels.astype(np.float32))
+    assert refine(files, model, labels="float.tif") == 0
+    assert refine(files, model, out="same.tif") == 0
+    refined = tifffile.imread(files / "out.tif")
+    assert refined.dtype == np.uint16
+    np.testing.assert_array_equal(refined, tifffile.imread(files / "same.tif"))
+
+
 @pytest.mark.parametrize("who", ["image", "labels"])
 def test_axes_and_sizes_of_the_inputs_are_kept(files, model, who):
     stacks = {}
@@ -261,7 +271,7 @@ def make_bad_files(folder):
     (folder / "cut.tif").write_bytes((folder / "image.tif").read_bytes()[:200])
     (folder / "text.png").write_text("no picture")
     np.save(folder / "object.npy", np.array([{"a": 1}], object), allow_pickle=True)
-    np.save(folder / "float.npy", np.zeros((60, 70)))
+    np.save(folder / "float.npy", np.full((60, 70), 0.5))
     np.save(folder / "nan.npy", np.full((60, 70), np.nan))
     np.save(folder / "negative.npy", np.full((60, 70), -1, np.int32))
     np.save(folder / "small.npy", np.ones((5, 5), np.uint8))

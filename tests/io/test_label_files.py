@@ -164,10 +164,44 @@ def test_jpeg_labels_are_refused(tmp_path):
         read_labels(tmp_path / "a.jpg")
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_float_labels_are_refused(tmp_path, dtype):
-    np.save(tmp_path / "a.npy", LABELS.astype(dtype))
-    with pytest.raises(InputError, match="whole numbers"):
+@pytest.mark.parametrize(
+    ("dtype", "highest", "integers"),
+    [
+        (np.float16, 2**11 - 1, np.uint16),
+        (np.float32, 9, np.uint8),
+        (np.float32, 2**24 - 1, np.uint32),
+        (np.float64, 300, np.uint16),
+        (np.float64, 2**53 - 1, np.uint64),
+    ],
+)
+@pytest.mark.parametrize("ending", ["npy", "tif"])
+def test_whole_numbers_saved_as_floats_are_labels(
+    tmp_path, dtype, highest, integers, ending
+):
+    values = np.array([[0, 1, 2], [3, 4, highest]], dtype)
+    path = tmp_path / f"a.{ending}"
+    if ending == "npy":
+        np.save(path, values)
+    else:
+        tifffile.imwrite(path, values)
+    read = read_labels(path)
+    assert read.dtype == integers
+    np.testing.assert_array_equal(read, [[0, 1, 2], [3, 4, highest]])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("value", ["0.5", "nan", "inf", "-inf", "limit", "-limit"])
+def test_other_floats_are_no_labels(tmp_path, dtype, value):
+    limit = 2.0 ** (np.finfo(dtype).nmant + 1)
+    number = limit * (-1) ** value.startswith("-") if "limit" in value else float(value)
+    np.save(tmp_path / "a.npy", np.array([[0, 1, number]], dtype))
+    with pytest.raises(InputError, match="whole numbers below"):
+        read_labels(tmp_path / "a.npy")
+
+
+def test_negative_floats_are_told_as_negative_labels(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([[0.0, -1.0]]))
+    with pytest.raises(InputError, match="negative value -1"):
         read_labels(tmp_path / "a.npy")
 
 
