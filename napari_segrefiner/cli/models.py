@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.errors import ModelError
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from napari_segrefiner.models.published import Published
     from napari_segrefiner.network_config import NetworkConfig
 
+    #: The name of something that is known, and a text or lines about it.
+    Fact = tuple[str, str | list[str]]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
@@ -27,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     info.add_argument(
         "model", metavar="MODEL", help="a name of the list, a file or a folder"
     )
+    info.add_argument("--json", action="store_true", help="print it for programs")
     add = actions.add_parser(
         "import",
         help="take in a weight file",
@@ -84,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> None:
+    from napari_segrefiner.cli.model_facts import one_line
     from napari_segrefiner.models.catalogue import entries, user_folder
     from napari_segrefiner.models.published import published
 
@@ -106,23 +112,27 @@ def _list(arguments: argparse.Namespace) -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        print(_one_line("  ".join([*cells, row[-1]])))
+        print(one_line("  ".join([*cells, row[-1]])))
     print(f"\nYour models are in {user_folder()}.")
 
 
 def _info(arguments: argparse.Namespace) -> None:
     from napari_segrefiner.models.catalogue import entries, find_model
-    from napari_segrefiner.models.files import find_weights, read_card
+    from napari_segrefiner.models.files import file_sha256, find_weights, read_card
     from napari_segrefiner.models.published import published
 
     model, known = arguments.model, {entry.name for entry in entries()}
     if model in published() and model not in known:
-        _print_facts(_facts_of_published(published()[model]))
+        model_facts = _facts_of_published(published()[model])
+        _print_facts(dataclasses.asdict(published()[model]), model_facts, arguments)
         return
     weights = find_weights(find_model(model))
     card = read_card(weights)
     name = model if model in known else card.name
-    _print_facts(_facts_of_card(name, card, weights))
+    size, sha256 = weights.stat().st_size, file_sha256(weights)
+    known_of = {"file": str(weights), "size": size, "sha256": sha256}
+    entries_of = {**dataclasses.asdict(card), "name": name, **known_of}
+    _print_facts(entries_of, _facts_of_card(name, card, known_of), arguments)
 
 
 def _import(arguments: argparse.Namespace) -> None:
@@ -189,28 +199,27 @@ def _tell(imported: Imported) -> None:
 
 
 def _facts_of_card(
-    name: str, card: ModelCard, weights: Path
-) -> Iterator[tuple[str, str]]:
-    from napari_segrefiner.models.files import file_sha256
+    name: str, card: ModelCard, weights: dict[str, Any]
+) -> Iterator[Fact]:
+    from napari_segrefiner.cli.model_facts import data_lines, metric_lines, pairs
 
     yield "name", name
     yield "description", card.description
-    yield "source", card.source
     yield "licence", card.licence
-    yield "citation", card.citation
-    yield "architecture", _network_text(card.network)
-    yield "size", f"{weights.stat().st_size:,} bytes"
-    yield "sha256", file_sha256(weights)
-    yield "file", str(weights)
+    yield "size", f"{weights['size']:,} bytes"
+    yield "file", weights["file"]
+    yield "sha256", weights["sha256"]
     yield "limits", card.limits
-    defaults = dataclasses.asdict(card.defaults)
-    yield "defaults", ", ".join(f"{key} {value}" for key, value in defaults.items())
-    for key in ("data", "recipe", "metrics"):  # free JSON
-        if (value := getattr(card, key)) is not None:
-            yield key, json.dumps(value, ensure_ascii=False)
+    yield "defaults", pairs(dataclasses.asdict(card.defaults))
+    yield "data", data_lines(card.data)
+    yield "metrics", metric_lines(card.metrics)
+    yield "citation", card.citation
+    yield "source", card.source
+    yield "architecture", _network_text(card.network)
+    yield "recipe", ", ".join(pairs(card.recipe))
 
 
-def _facts_of_published(model: Published) -> Iterator[tuple[str, str]]:
+def _facts_of_published(model: Published) -> Iterator[Fact]:
     yield "name", model.name
     yield "description", model.description
     yield "source", model.source
@@ -223,10 +232,17 @@ def _facts_of_published(model: Published) -> Iterator[tuple[str, str]]:
     yield "by hand", model.by_hand
 
 
-def _print_facts(facts: Iterator[tuple[str, str]]) -> None:
-    for name, value in facts:
-        if value:
-            print(_one_line(f"{name + ':':<14} {value}"))
+def _print_facts(
+    entries: dict[str, Any], facts: Iterator[Fact], arguments: argparse.Namespace
+) -> None:
+    """Print all entries as JSON, or the facts for people."""
+    from napari_segrefiner.cli.model_facts import page
+
+    if arguments.json:
+        print(json.dumps(entries, indent=1))
+        return
+    for line in page(facts, shutil.get_terminal_size().columns):
+        print(line)
 
 
 def _network_text(network: NetworkConfig) -> str:
@@ -241,11 +257,6 @@ def _network_text(network: NetworkConfig) -> str:
         strides = ", ".join(map(str, network.attention_strides))
         text += f", attention at strides {strides} with {network.heads} heads"
     return text
-
-
-def _one_line(text: str) -> str:
-    """`text` without line breaks and what else a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text).rstrip()
 
 
 def _size_text(n_bytes: int) -> str:

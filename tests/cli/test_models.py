@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -82,11 +83,85 @@ def test_info_of_a_file_tells_all_that_its_card_says(folder, tmp_path, capsys):
     export_model(load_model("default"), path, facts)
     run("info", path)
     lines = capsys.readouterr().out.splitlines()
-    text = dict(line.split(maxsplit=1) for line in lines)
+    text = dict(line.split(maxsplit=1) for line in lines if line[0] != " ")
     assert text["name:"] == "mine"
     assert text["file:"] == str(path)
-    assert text["data:"] == '{"sets": ["x"]}'
-    assert text["metrics:"] == '{"iou": 0.5}'
+    assert text["data:"] == 'sets ["x"]'
+    assert text["metrics:"] == "iou 0.5"
+
+
+MEANS = {
+    "all": {"2": {"iou": 0.85, "worse_05": 0.006}, "coarse": {"iou": 0.79}},
+    "left out": {"2": {"iou": 0.8249}, "coarse": {"iou": 0.5}},
+}
+
+
+def test_info_is_a_page_for_people(folder, tmp_path, monkeypatch, capsys):
+    data = [
+        {"set": "a", "what": "cells", "licence": "CC0"},
+        {"set": "b", "what": "coins", "licence": "MIT"},
+    ]
+    metrics = {"command": "validate DATA", "means": MEANS, "sets": {"a": {}}}
+    limits = "words " * 40
+    facts = {"name": "mine", "data": data, "metrics": metrics, "limits": limits}
+    path = tmp_path / "best.safetensors"
+    export_model(load_model("default"), path, facts)
+    monkeypatch.setenv("COLUMNS", "90")
+    assert run("info", path) == 0
+    page = capsys.readouterr().out
+    lines = page.splitlines()
+    whole = str(path)  # is copied, so that it is not cut
+    assert max(len(line) for line in lines if whole not in line) <= 90
+    names = [line.split(":")[0] for line in lines if line[0] != " "]
+    assert names[:4] == ["name", "description", "licence", "size"]
+    assert names[-2:] == ["architecture", "recipe"]
+    shown = [line[15:] for line in lines]
+    at = shown.index("steps 2")
+    assert shown[at + 1] == "windows true"
+    at = shown.index("a: cells (CC0)")
+    assert shown[at + 1] == "b: coins (MIT)"
+    assert shown[at + 2 : at + 8] == [
+        "                    iou worse_05",
+        "all, coarse       0.790        -",
+        "all, 2 steps      0.850    0.006",
+        "left out, coarse  0.500        -",
+        "left out, 2 steps 0.825        -",
+        "command validate DATA",
+    ]
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        5,
+        "good",
+        ["good", {"iou": 1}],
+        {"means": 5},
+        {"means": {}},
+        {"means": {"all": 5}},
+        {"means": {"all": {"2": [1]}}},
+        {"means": {"all": {"2": {"iou": "high"}}}},
+    ],
+)
+def test_info_shows_metrics_and_data_of_any_shape(folder, tmp_path, metrics, capsys):
+    path = tmp_path / "odd.safetensors"
+    facts = {"data": metrics, "recipe": metrics, "metrics": metrics}
+    export_model(load_model("default"), path, facts)
+    assert run("info", path) == 0
+    assert "metrics:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["default", "segrefiner-lr"])
+def test_info_for_programs_is_json_with_all_entries(folder, name, capsys):
+    assert run("info", name, "--json") == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert entries["name"] == name
+    assert len(entries["sha256"]) == 64
+    assert entries["size"] > 1e6
+    if name == "default":
+        card = load_model(name).card
+        assert entries["metrics"] == card.metrics
+        assert entries["defaults"]["steps"] == card.defaults.steps
 
 
 def test_info_of_a_published_model_needs_no_installation(folder, capsys):
