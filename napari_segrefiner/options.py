@@ -194,14 +194,14 @@ def known(value: T | None) -> T:
 
 def check_names(options: type[Any], names: Iterable[str]) -> None:
     """Raise OptionError for the first name that is no field of a dataclass."""
-    known = [field.name for field in dataclasses.fields(options)]
+    fields = [field.name for field in dataclasses.fields(options)]
     for name in names:
-        if name not in known:
-            nearest = difflib.get_close_matches(name, known, 1)
+        if name not in fields:
+            nearest = difflib.get_close_matches(name, fields, 1)
             remedy = (
                 f"say {nearest[0]}, if you mean that"
                 if nearest
-                else f"choose from {', '.join(known)}"
+                else f"choose from {', '.join(fields)}"
             )
             msg = f"There is no option {name}; {remedy}."
             raise OptionError(msg)

@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels
 
+#: Modes of a layer in which nobody paints.
+LOOKING = ("pan_zoom", "transform")
+
 #: Pixels in which the title, two columns of the table and its buttons can be read.
 MIN_WIDTH = 372
 HINT = "Scores go into the table and into the features of the layers."
@@ -232,11 +235,14 @@ class CompareDock(Docked):
     def _show_gain(self, layer: Labels, data: Any, rows: Rows) -> None:
         """Put the gains of a layer on top, in place of older ones of it.
 
-        All other labels go out of sight: their colours would mix with the gains'.
+        All other labels go out of sight: their colours would mix with the gains'. One
+        that is being painted on stays: nothing is taken from under the brush.
         """
         layers = self._viewer.layers
         for one in map(unwrap, list(layers)):
-            if is_labels(one) or "gain_of" in entry(one):
+            is_active = one is unwrap(layers.selection.active)
+            is_painted = is_active and str(one.mode) not in LOOKING
+            if (is_labels(one) and not is_painted) or "gain_of" in entry(one):
                 one.visible = False
             if entry(one).get("gain_of") == layer.name:
                 layers.remove(one)

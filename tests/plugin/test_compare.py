@@ -296,6 +296,12 @@ def test_a_comparison_fills_table_features_and_colours(opened: Any) -> None:
     assert viewer.layers.selection.active is viewer.layers["cells refined gain"]
     shown = [one.name for one in viewer.layers if one.visible]
     assert shown == ["picture", "cells refined gain"]
+    cells = viewer.layers["cells"]
+    cells.visible, viewer.layers.selection.active, cells.mode = True, cells, "paint"
+    dock.compare_button.click()  # nothing is taken from under the brush
+    assert cells.visible
+    assert viewer.layers.selection.active is cells
+    cells.mode = "pan_zoom"
     dock.compare_button.click()  # again: no second layer of gains
     assert len(viewer.layers) == 5
     dock.gain_check.setChecked(False)
