@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -23,6 +25,8 @@ HAS_SCREEN = not sys.platform.startswith("linux") or bool(
 if not HAS_SCREEN:
     # Widgets without a viewer still work; without this Qt would abort the whole run.
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+SECONDS_TO_END = 120  # the run takes a few after the last test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,6 +56,21 @@ def pytest_configure(config: pytest.Config) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         os.environ["NAPARI_CONFIG"] = str(folder / "settings.yaml")
         os.environ["XDG_CONFIG_HOME"] = str(folder)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail for processes that tests left behind: Python would wait for them."""
+    left = multiprocessing.active_children()
+    for process in left:
+        process.kill()
+    if left:
+        sys.stderr.write(f"\nTests left processes behind: {left}\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure() -> None:
+    """Tell what holds up the end of the run, and end it."""
+    faulthandler.dump_traceback_later(SECONDS_TO_END, exit=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ alone, so that a resumed run sees the same batches as an uninterrupted one.
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import math
 import os
@@ -201,10 +202,24 @@ def iterate_batches(
     )
     with _one_thread_each():  # the workers start with the iterator
         stream = iter(loader)
-    for made in stream:
-        if isinstance(made, Exception):
-            raise made
-        yield made
+    # The loader leaves it to the garbage collector, which an exception that is kept
+    # puts off. At the end, Python would wait for ever for workers that ignore SIGTERM.
+    end_workers = cast("_Workers", stream)._shutdown_workers
+    atexit.register(end_workers)
+    try:
+        for made in stream:
+            if isinstance(made, Exception):
+                raise made
+            yield made
+    finally:
+        atexit.unregister(end_workers)
+        end_workers()
+
+
+class _Workers(Protocol):
+    """What torch's iterator over a loader with workers can do besides."""
+
+    def _shutdown_workers(self) -> None: ...
 
 
 class _ErrorsAsItems(Dataset[Batch | Exception]):

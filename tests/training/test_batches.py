@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -116,6 +120,29 @@ def test_what_a_sample_refuses_is_told_in_the_same_words_by_a_worker(
     with pytest.raises(InputError) as caught:
         next(stream)
     assert str(caught.value) == "No usable object."
+    assert not multiprocessing.active_children()  # though the exception is still held
+
+
+_ABANDONED = """
+from tests.training.test_batches import DRAWS, Discs, TrainingBatches, iterate_batches
+
+if __name__ == "__main__":
+    stream = iterate_batches(TrainingBatches(Discs(), DRAWS), first=0, workers=1)
+    next(stream)
+"""
+
+
+@pytest.mark.slow
+def test_a_script_that_leaves_the_batches_half_way_ends(tmp_path: Path) -> None:
+    script = tmp_path / "abandoned.py"
+    script.write_text(_ABANDONED)
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        [sys.executable, script],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        check=True,
+        timeout=120,
+    )
 
 
 class _Ending:
