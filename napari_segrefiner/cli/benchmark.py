@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.errors import OptionError
 from napari_segrefiner.options import RefineOptions
+from napari_segrefiner.wording import json_text
 
 if TYPE_CHECKING:
     import argparse
@@ -98,6 +98,5 @@ def run(arguments: argparse.Namespace) -> int:
                 for t in timings
             ],
         }
-        text = json.dumps(content, indent=1) + "\n"
-        write_text(arguments.json, text, overwrite=arguments.overwrite)
+        write_text(arguments.json, json_text(content), overwrite=arguments.overwrite)
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.errors import InputError, OptionError
+from napari_segrefiner.wording import shortened
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from napari_segrefiner.evaluation.scores import ImageScores
 
 #: Lines about what was left out that go to the terminal; the JSON has them all.
-SHOWN = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -276,7 +276,5 @@ def _page(
 
 def _complain(left_out: Sequence[LeftOut]) -> None:
     """Tell on stderr what the totals do not hold."""
-    for one in left_out[:SHOWN]:
-        print(f"{one.name}: {one.reason}", file=sys.stderr)
-    if len(left_out) > SHOWN:
-        print(f"... and {len(left_out) - SHOWN} more.", file=sys.stderr)
+    for line in shortened(f"{one.name}: {one.reason}" for one in left_out):
+        print(line, file=sys.stderr)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
-import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.errors import InputError, OptionError, naming
 from napari_segrefiner.options import RefineOptions
+from napari_segrefiner.wording import json_text
 
 if TYPE_CHECKING:
     import argparse
@@ -92,8 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output, refined, arguments.overwrite, _calibration(arguments, labels)
     )
     if arguments.report:
-        text = json.dumps(_without_nan(reports), indent=1) + "\n"
-        write_text(arguments.report, text, overwrite=arguments.overwrite)
+        write_text(arguments.report, json_text(reports), overwrite=arguments.overwrite)
     entries = [entry for report in reports for entry in report["objects"]]
     counts = Counter(entry["status"] for entry in entries)
     passes = _passes(entries, options)
@@ -245,14 +243,3 @@ def _present(ids: tuple[int, ...], labels: npt.NDArray[Any]) -> tuple[int, ...]:
 
 def _entry(report: ObjectReport) -> dict[str, Any]:
     return {**dataclasses.asdict(report), "box": list(report.box)}
-
-
-def _without_nan(value: Any) -> Any:
-    """`value` with None for NaN, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segrefiner.cli import reproduce_figure as figure
 from napari_segrefiner.errors import InputError
+from napari_segrefiner.wording import json_text, shortened
 
 if TYPE_CHECKING:
     import argparse
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 #: The paper's models for whole images and for instances.
 WHOLE_MODEL, INSTANCE_MODEL = "segrefiner-hr", "segrefiner-lr"
 #: Sentences about what is left out that go to the terminal.
-SHOWN = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -320,15 +320,12 @@ def _finish(
         print(f"--row prints the paper's beside ours: {', '.join(names)}.")
     if arguments.json:
         content = {**comparison_json(found), "preset": arguments.preset, **more}
-        text = json.dumps(content, indent=1) + "\n"
-        write_text(arguments.json, text, overwrite=arguments.overwrite)
+        write_text(arguments.json, json_text(content), overwrite=arguments.overwrite)
     return 0
 
 
 def _complain(problems: Sequence[str]) -> None:
     import sys
 
-    for problem in problems[:SHOWN]:
-        print(problem, file=sys.stderr)
-    if len(problems) > SHOWN:
-        print(f"... and {len(problems) - SHOWN} more.", file=sys.stderr)
+    for line in shortened(problems):
+        print(line, file=sys.stderr)

@@ -45,6 +45,7 @@ from napari_segrefiner.io.datasets import (
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels, write_labels
 from napari_segrefiner.io.pairs import read_mask, read_truth
+from napari_segrefiner.wording import json_text, size_text
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -213,7 +214,7 @@ def make_coarse_sets(folder: Path, plan: CoarsePlan) -> Iterator[CoarseSet]:
                 f"{plan.split} images in {plan.data}; choose other kinds or data."
             )
             raise InputError(msg)
-        write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
+        write_text(folder / RECORD, json_text(record))
     finally:
         if not (folder / RECORD).exists():
             for kind in plan.kinds:
@@ -284,7 +285,7 @@ def _coarse(
 ) -> Coarse:
     image = read_image(item.image)
     if truth.shape not in (image.shape, image.shape[:2], image.shape[1:]):
-        sizes = [" x ".join(map(str, array.shape)) for array in (truth, image)]
+        sizes = size_text(truth.shape), size_text(image.shape)
         msg = f"{item.labels} is {sizes[0]} but {item.image} is {sizes[1]}."
         raise InputError(msg)
     if kind in REAL:

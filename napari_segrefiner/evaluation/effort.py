@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from napari_segrefiner.evaluation.defects import HURRIED_SPREAD, hurried_polygon
 from napari_segrefiner.evaluation.perturb import random_for
 from napari_segrefiner.metrics import iou
+from napari_segrefiner.wording import json_text
 
 if TYPE_CHECKING:
     from napari_segrefiner.evaluation.folders import LeftOut
@@ -178,10 +178,6 @@ def points_text(
 
 def effort_json(effort: Effort, left_out: Sequence[LeftOut] = ()) -> str:
     """The curves as JSON text; what is not reached is null."""
-
-    def plain(value: float) -> float | None:
-        return value if math.isfinite(value) else None
-
     content = {
         "points": list(effort.points),
         "drawn": list(effort.drawn),
@@ -189,12 +185,12 @@ def effort_json(effort: Effort, left_out: Sequence[LeftOut] = ()) -> str:
         "n": effort.n,
         "needed": {
             f"{target:.2f}": {
-                "drawn": plain(effort.needed(target, is_refined=False)),
-                "refined": plain(effort.needed(target, is_refined=True)),
-                "saved": plain(effort.saved(target)),
+                "drawn": effort.needed(target, is_refined=False),
+                "refined": effort.needed(target, is_refined=True),
+                "saved": effort.saved(target),
             }
             for target in TARGETS
         },
         "left_out": [asdict(one) for one in left_out],
     }
-    return json.dumps(content, indent=1) + "\n"
+    return json_text(content)

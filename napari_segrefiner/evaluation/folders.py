@@ -18,6 +18,7 @@ from napari_segrefiner.io.atomic import is_same_file
 from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels
 from napari_segrefiner.metrics import number, overlaps
+from napari_segrefiner.wording import size_text
 
 #: Endings that are looked for; of one stem the first is taken.
 ENDINGS = (".png", ".tif", ".tiff", ".npy")
@@ -230,7 +231,7 @@ def load(files: LabelFiles, more: MoreLayers | None = None) -> Loaded:
     }
     for name, labels in layers.items():
         if labels.shape != truth.shape:
-            sizes = [" x ".join(map(str, a.shape)) for a in (truth, labels)]
+            sizes = size_text(truth.shape), size_text(labels.shape)
             msg = f"The truth is {sizes[0]} but {name} is {sizes[1]}."
             raise InputError(msg)
     if all(_is_mask(labels) for labels in layers.values()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from napari_segrefiner.evaluation.report import Report, render
 from napari_segrefiner.evaluation.scores import COARSE, ImageScores
 from napari_segrefiner.evaluation.tables import as_json, intervals_json
 from napari_segrefiner.io.stacks import planes
+from napari_segrefiner.wording import json_text
 
 if TYPE_CHECKING:
     from napari_segrefiner.evaluation.folders import LeftOut
@@ -31,7 +31,7 @@ def scores_json(groups: Groups, left_out: Sequence[LeftOut] = ()) -> str:
     if len(groups) > 1:
         held["intervals_of_mean"] = intervals_json(intervals_of_mean(groups))
     last = {"images": content.pop("images")}
-    return json.dumps({**content, **held, **last}, indent=1) + "\n"
+    return json_text({**content, **held, **last})
 
 
 def page(groups: Groups, left_out: Sequence[LeftOut], example: MakeExample) -> str:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.metrics import assign, overlaps
+from napari_segrefiner.wording import size_text
 
 Pairing = Literal["auto", "id", "overlap"]
 
@@ -66,10 +67,9 @@ def pair_objects(
     array([7])
     """
     if truth.shape != coarse.shape:
-        sizes = [" x ".join(map(str, a.shape)) for a in (truth, coarse)]
         msg = (
-            f"The true labels are {sizes[0]} but the coarse ones are {sizes[1]}; give "
-            "labels of the same image."
+            f"The true labels are {size_text(truth.shape)} but the coarse ones are "
+            f"{size_text(coarse.shape)}; give labels of the same image."
         )
         raise InputError(msg)
     found = overlaps(truth, coarse)

@@ -194,13 +194,9 @@ def _cell(value: float, form: str = "8.2f") -> str:
 
 
 def comparison_json(found: Comparison) -> dict[str, Any]:
-    """The same, JSON-ready; what is undefined is null."""
-
-    def plain(scores: Mapping[str, float]) -> dict[str, float | None]:
-        return {k: v if math.isfinite(v) else None for k, v in scores.items()}
-
+    """The same as entries of a JSON file."""
     return {
-        "ours": {"coarse": plain(found.coarse), "refined": plain(found.refined)},
+        "ours": {"coarse": dict(found.coarse), "refined": dict(found.refined)},
         "n": found.n,
         "published": asdict(found.row) if found.row else None,
         "notes": list(found.notes),

@@ -110,10 +110,10 @@ def as_json(
 
 
 def totals_json(group: Totals) -> dict[str, Any]:
-    """Totals, JSON-ready: {layer: {metric: {"value": v, "n": n}}}."""
+    """Totals as entries of a JSON file: {layer: {metric: {"value": v, "n": n}}}."""
     return {
         layer: {
-            metric: {"value": _number(total.value), "n": total.n}
+            metric: {"value": total.value, "n": total.n}
             for metric, total in metrics.items()
         }
         for layer, metrics in group.items()
@@ -121,7 +121,7 @@ def totals_json(group: Totals) -> dict[str, Any]:
 
 
 def intervals_json(found: Intervals) -> dict[str, Any]:
-    """Intervals, JSON-ready: {layer: {metric: [low, high]}}."""
+    """Intervals as entries of a JSON file: {layer: {metric: [low, high]}}."""
     return {
         layer: {metric: list(limits) for metric, limits in metrics.items()}
         for layer, metrics in found.items()
@@ -131,7 +131,7 @@ def intervals_json(found: Intervals) -> dict[str, Any]:
 def _image_json(image: ImageScores) -> dict[str, Any]:
     """An image's foreground scores, and the scores of each of its objects."""
     foreground = {
-        name: {"mba": _number(layer.mba), "iou_agg": _share(*layer.foreground)}
+        name: {"mba": layer.mba, "iou_agg": _share(*layer.foreground)}
         for name, layer in image.layers.items()
     }
     objects = [
@@ -155,7 +155,3 @@ def _image_json(image: ImageScores) -> dict[str, Any]:
 
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 1.0
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -15,6 +15,7 @@ from napari_segrefiner.evaluation.baseline_runs import Shown, answer, plan_as, s
 from napari_segrefiner.evaluation.baselines import BASELINES, Baseline, Settings
 from napari_segrefiner.io.atomic import write_text
 from napari_segrefiner.metrics import boundary_f, iou
+from napari_segrefiner.wording import json_text
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -186,7 +187,7 @@ def write_tuned(path: Path, tuned: Tuned, *, overwrite: bool = False) -> None:
         "made_on": dict(tuned.made_on),
         "choices": [asdict(one) for one in tuned.choices],
     }
-    write_text(path, json.dumps(content, indent=1) + "\n", overwrite=overwrite)
+    write_text(path, json_text(content), overwrite=overwrite)
 
 
 def read_tuned(path: Path) -> Tuned:

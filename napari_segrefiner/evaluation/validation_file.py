@@ -15,6 +15,7 @@ from napari_segrefiner.evaluation.scores import Total
 from napari_segrefiner.evaluation.tables import totals_json
 from napari_segrefiner.evaluation.validation import Row, means
 from napari_segrefiner.io.atomic import write_text
+from napari_segrefiner.wording import json_text
 
 if TYPE_CHECKING:
     from napari_segrefiner.evaluation.baselines import Baseline
@@ -79,7 +80,7 @@ def write_rows(
             for row in rows
         ],
     }
-    write_text(path, json.dumps(content, indent=1) + "\n", overwrite=True)
+    write_text(path, json_text(content), overwrite=True)
 
 
 def read_rows(path: Path, settings: Mapping[str, Any]) -> list[Row]:

@@ -18,6 +18,7 @@ from napari_segrefiner.io.images import read_image
 from napari_segrefiner.io.labels import read_labels
 from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.io.stacks import planes
+from napari_segrefiner.wording import size_text
 
 #: Labels above are renumbered: tables by label would not fit in memory.
 MAX_LABEL = 65535
@@ -118,8 +119,8 @@ def read_item(item: Item) -> list[Pair]:
     for path, mask in zip(item.coarse, coarse, strict=True):
         if mask.shape != labels.shape:
             msg = (
-                f"{path} is {_size(mask)} but {item.labels} is {_size(labels)}; give "
-                "both the same size."
+                f"{path} is {size_text(mask.shape)} but {item.labels} is "
+                f"{size_text(labels.shape)}; give both the same size."
             )
             raise InputError(msg)
     labels, *coarse = _compact([labels, *coarse])
@@ -241,11 +242,7 @@ def _show(
         return to_rgb(image, labels)
     except InputError as error:
         msg = (
-            f"{item.labels} is {_size(labels)} but {item.image} is {_size(image)}; "
-            "choose the image that the labels were drawn on."
+            f"{item.labels} is {size_text(labels.shape)} but {item.image} is "
+            f"{size_text(image.shape)}; choose the image that the labels were drawn on."
         )
         raise InputError(msg) from error
-
-
-def _size(array: npt.NDArray[Any]) -> str:
-    return " x ".join(str(n) for n in array.shape)

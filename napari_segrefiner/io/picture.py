@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.errors import InputError, OptionError
+from napari_segrefiner.wording import size_text
 
 if TYPE_CHECKING:
     from napari_segrefiner.geometry import Box
@@ -241,16 +242,12 @@ def _find_channel_axis(
         if fits_last or fits_first:
             return 2 if fits_last else 0
     message = (
-        f"The labels are {_by(shape)} but the image is {_by(image_shape)}"
+        f"The labels are {size_text(shape)} but the image is {size_text(image_shape)}"
         f"{'' if wanted == 'auto' else f' with channel axis {wanted!r}'}. Choose the "
         "image the labels were drawn on, or resample one of them; channels are "
         "expected on the first or the last axis of the image."
     )
     raise InputError(message)
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(side) for side in shape)
 
 
 def _choose_channels(

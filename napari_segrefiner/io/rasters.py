@@ -25,6 +25,7 @@ from PIL import Image
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.io.memory import check_memory
+from napari_segrefiner.wording import size_text
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def read_raster(path: Path | str) -> Raster:
         msg = f"{path} holds {array.dtype} values; integers, floats or bool are read."
         raise InputError(msg)
     if array.ndim < 2 or array.size == 0:
-        shape = " x ".join(map(str, array.shape)) or "a single number"
+        shape = size_text(array.shape) or "a single number"
         msg = f"{path} holds no image ({shape}); an array of rows and columns is read."
         raise InputError(msg)
     return raster

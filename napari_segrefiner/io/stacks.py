@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_segrefiner.errors import InputError
+from napari_segrefiner.wording import size_text
 
 if TYPE_CHECKING:
     from napari_segrefiner.options import ChannelAxis
@@ -107,12 +108,7 @@ def _channel_axis_of(
             return axis
     channels = "" if wanted == "auto" else f" with channel axis {wanted}"
     msg = (
-        f"The labels are {_by(labels)} but the image is {_by(shape)}{channels}; choose "
-        "the image that the labels were drawn on."
+        f"The labels are {size_text(labels)} but the image is {size_text(shape)}"
+        f"{channels}; choose the image that the labels were drawn on."
     )
     raise InputError(msg)
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    """A shape in words, such as "5 x 512 x 512"."""
-    return " x ".join(map(str, shape))

@@ -14,8 +14,9 @@ from napari.layers import Image, Labels
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.plugin.compare_scores import Rows, objects_of
 from napari_segrefiner.plugin.layers import as_now, check_labels
-from napari_segrefiner.plugin.planes import array_shape, shape_text
+from napari_segrefiner.plugin.planes import array_shape
 from napari_segrefiner.plugin.worker import Progress
+from napari_segrefiner.wording import size_text
 
 if TYPE_CHECKING:
     from napari_segrefiner.evaluation.examples import Example, Picked
@@ -120,8 +121,8 @@ def read_layers(
         check_labels(layer)
         if array_shape(layer) != shape:
             message = (
-                f"'{truth.name}' is {shape_text(shape)} but '{layer.name}' is "
-                f"{shape_text(array_shape(layer))}; choose labels of the same image."
+                f"'{truth.name}' is {size_text(shape)} but '{layer.name}' is "
+                f"{size_text(array_shape(layer))}; choose labels of the same image."
             )
             raise InputError(message)
     layers = {"coarse": as_now(coarse)}

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.options import ChannelAxis
-from napari_segrefiner.plugin.planes import Plane, array_shape, shape_text
+from napari_segrefiner.plugin.planes import Plane, array_shape
+from napari_segrefiner.wording import size_text
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -183,8 +184,8 @@ def image_reader(image: Image, labels: Layer, channel: int | None) -> ImageReade
     axes = _axes(image, labels)
     if axes is None:
         message = (
-            f"The labels '{labels.name}' are {shape_text(array_shape(labels))} but the "
-            f"image '{image.name}' is {shape_text(_spatial_shape(image))}; choose the "
+            f"The labels '{labels.name}' are {size_text(array_shape(labels))} but the "
+            f"image '{image.name}' is {size_text(_spatial_shape(image))}; choose the "
             "image that the labels were drawn on."
         )
         raise InputError(message)

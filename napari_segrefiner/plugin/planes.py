@@ -187,17 +187,6 @@ def place_text(plane: Plane, shape: tuple[int, ...]) -> str:
     )
 
 
-def shape_text(shape: tuple[int, ...]) -> str:
-    """A shape for people.
-
-    Examples
-    --------
-    >>> shape_text((512, 640))
-    '512 x 640'
-    """
-    return " x ".join(map(str, shape))
-
-
 def _axis_name(labels: Sequence[str], axis: int) -> str:
     """The axis's label, or its number if the viewer has only made one up."""
     name = labels[axis] if axis < len(labels) else str(axis)

@@ -16,7 +16,8 @@ from napari_segrefiner.io.atomic import write_whole
 from napari_segrefiner.io.labels import write_labels
 from napari_segrefiner.plugin.images import ImageReader, image_reader
 from napari_segrefiner.plugin.layers import as_now
-from napari_segrefiner.plugin.planes import array_shape, shape_text
+from napari_segrefiner.plugin.planes import array_shape
+from napari_segrefiner.wording import size_text
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -91,8 +92,8 @@ def pair_of(
     shape = array_shape(labels)
     if coarse is not None and array_shape(coarse) != shape:
         message = (
-            f"The coarse labels '{coarse.name}' are {shape_text(array_shape(coarse))} "
-            f"but the true ones '{labels.name}' are {shape_text(shape)}; they have to "
+            f"The coarse labels '{coarse.name}' are {size_text(array_shape(coarse))} "
+            f"but the true ones '{labels.name}' are {size_text(shape)}; they have to "
             "be of one image."
         )
         raise InputError(message)

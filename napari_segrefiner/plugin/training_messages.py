@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from napari_segrefiner.options import specs
@@ -19,6 +18,7 @@ from napari_segrefiner.training.events import (
     TrainStarted,
     Validated,
 )
+from napari_segrefiner.wording import listed
 
 READY = "Choose images with true labels, then press Start."
 WRITING = "Writing the layers into the run folder…"
@@ -53,7 +53,7 @@ def learning(event: TrainStarted) -> str:
     more = len(event.sets) - len(names)
     if more:
         names.append(f"{more} more set{'s' if more > 1 else ''}")
-    return f"Learning from {_listed(names)}."
+    return f"Learning from {listed(names)}."
 
 
 def validated(event: Validated) -> str:
@@ -157,10 +157,3 @@ def in_words(sentence: str) -> str:
     names = {spec.flag: f"“{title(spec)}”" for spec in specs(TrainOptions)}
     names |= {"--resume": "Resume", "--init": "“Start from”"}
     return re.sub(r"--[a-z][a-z-]*", lambda m: names.get(m[0], m[0]), sentence)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names in a sentence."""
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -16,6 +16,7 @@ from napari_segrefiner.io.pairs import Labels, Pair
 from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.training.events import RIGHT
 from napari_segrefiner.training.pictures import MIN_AREA
+from napari_segrefiner.wording import size_text
 
 if TYPE_CHECKING:
     from napari_segrefiner.options import ChannelAxis
@@ -75,8 +76,9 @@ def find_subjects(corrections: Sequence[Correction]) -> list[Subject]:
     for number, one in enumerate(corrections):
         if one.coarse.shape != one.fine.shape or one.fine.ndim != 2:
             message = (
-                f"The coarse labels are {_by(one.coarse)} but the corrected ones "
-                f"{_by(one.fine)}; two label images of one size are expected."
+                f"The coarse labels are {size_text(one.coarse.shape)} but the "
+                f"corrected ones {size_text(one.fine.shape)}; two label images of one "
+                "size are expected."
             )
             raise InputError(message)
         areas = {thing.id: thing.area for thing in find_objects(one.fine)}
@@ -257,7 +259,3 @@ def as_integers(corrections: Sequence[Correction]) -> list[Correction]:
 
 def _integers(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return labels.astype(np.uint8) if labels.dtype == bool else labels
-
-
-def _by(array: npt.NDArray[Any]) -> str:
-    return " x ".join(str(side) for side in array.shape)

@@ -201,41 +201,7 @@ class _Lesson:
         part: float,
     ) -> Generator[LearningEvent, None, Model]:
         """Learn from the chosen objects; the same number of iterations every time."""
-        card = self.model.card
-        pairs = training_pairs(
-            self.corrections,
-            chosen,
-            channel_axis=self.options.channel_axis,
-            channels=self.options.channels,
-        )
-        samples = Samples(
-            [("corrections", pairs)],
-            seed=self.seed,
-            window=card.grids.base,
-            options=SampleOptions(
-                composite_share=COMPOSITE_SHARE,
-                real_coarse=REAL_COARSE,
-                windows=WINDOWS,
-                colour=COLOUR,
-            ),
-        )
-        draws = Draws(
-            self.seed,
-            BATCH_SIZE,
-            QUICK["own_share"],
-            own_after=QUICK["own_after"],
-            map_dropout=QUICK["map_dropout"],
-            normalisation=card.normalisation,
-        )
-        batches = TrainingBatches(samples, draws)
-        network = copy.deepcopy(self.model.network).requires_grad_(True)
-        learner = Learner(
-            network.to(self.device),
-            weight_decay=QUICK["weight_decay"],
-            clip=QUICK["clip"],
-            ema=EMA,
-            precision=self.precision,
-        )
+        batches, learner = self._batches(chosen), self._learner()
         started = warm = time.monotonic()
         iteration = 0
         while not self.iterations or iteration < self.iterations:
@@ -267,7 +233,48 @@ class _Lesson:
                 bce=result.bce,
                 texture=result.texture,
             )
-        return Model(learner.mean_network, card)
+        return Model(learner.mean_network, self.model.card)
+
+    def _batches(self, chosen: Sequence[Subject]) -> TrainingBatches:
+        """Windows around the chosen objects."""
+        card = self.model.card
+        pairs = training_pairs(
+            self.corrections,
+            chosen,
+            channel_axis=self.options.channel_axis,
+            channels=self.options.channels,
+        )
+        samples = Samples(
+            [("corrections", pairs)],
+            seed=self.seed,
+            window=card.grids.base,
+            options=SampleOptions(
+                composite_share=COMPOSITE_SHARE,
+                real_coarse=REAL_COARSE,
+                windows=WINDOWS,
+                colour=COLOUR,
+            ),
+        )
+        draws = Draws(
+            self.seed,
+            BATCH_SIZE,
+            QUICK["own_share"],
+            own_after=QUICK["own_after"],
+            map_dropout=QUICK["map_dropout"],
+            normalisation=card.normalisation,
+        )
+        return TrainingBatches(samples, draws)
+
+    def _learner(self) -> Learner:
+        """A copy of the network that can learn."""
+        network = copy.deepcopy(self.model.network).requires_grad_(True)
+        return Learner(
+            network.to(self.device),
+            weight_decay=QUICK["weight_decay"],
+            clip=QUICK["clip"],
+            ema=EMA,
+            precision=self.precision,
+        )
 
     def _affordable(self, seconds: float, pace: float) -> int:
         """Iterations that fit into the time, or the fewest on a machine that is busy.

@@ -23,6 +23,7 @@ from napari_segrefiner.training.events import (
     TrainStarted,
     Validated,
 )
+from napari_segrefiner.wording import json_ready
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def to_line(event: LineEvent) -> str:
     '{"event": "Saved", "iteration": 30}'
     """
     entries = {"event": type(event).__name__, **dataclasses.asdict(event)}
-    return json.dumps(_plain(entries), allow_nan=False)
+    return json.dumps(json_ready(entries), allow_nan=False)
 
 
 def from_line(line: str) -> LineEvent | None:
@@ -65,18 +66,6 @@ def from_line(line: str) -> LineEvent | None:
         return kind(**{name: _field(name, value) for name, value in entries.items()})
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _field(name: str, value: Any) -> Any:

@@ -19,6 +19,7 @@ from napari_segrefiner.training.published_samples import PublishedSamples
 from napari_segrefiner.training.samples import SampleOptions, Samples
 from napari_segrefiner.training.validate import SHOWN, Windows, draw_windows
 from napari_segrefiner.training.windows import WindowOptions
+from napari_segrefiner.wording import listed
 
 if TYPE_CHECKING:
     from napari_segrefiner.training.distributed import Team
@@ -179,17 +180,12 @@ def _limits(learnt: Sequence[ImageSet], found: Sequence[ImageSet]) -> str:
     names = [one.name for one in found if one.items == items.get(one.name)]
     if not names:
         return ""
-    of_set = f" of {_listed(names)}" if len(found) > 1 else ""
+    of_set = f" of {listed(names)}" if len(found) > 1 else ""
     return (
         f"No validation{of_set} was possible: there is a single labelled image, or "
         "group of images, so the scores are those of pictures that were learnt from. "
         "For an honest figure a second labelled image is needed."
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names in a sentence."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
 def _validation_source(
