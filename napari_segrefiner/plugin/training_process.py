@@ -138,15 +138,14 @@ class TrainingProcess:
 
     def kill(self) -> None:
         """End it now, with the processes that prepare its windows."""
-        self.is_killed = True
-        self.stop()
-        if self._process.poll() is not None:
-            return
+        self.is_killed = self.is_stopping = True
+        # The signal first: a closed input would let it begin to save.
         if sys.platform == "win32":
             self._process.kill()
-        else:
+        elif self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+        self._close_input()
 
     def _read_events(self) -> None:
         assert self._process.stdout is not None  # it is a pipe
