@@ -9,7 +9,7 @@ from napari import Viewer
 from napari.layers import Labels
 
 from napari_segrefiner.errors import InputError
-from napari_segrefiner.plugin.layers import is_labels, is_listed, unwrap
+from napari_segrefiner.plugin.layers import is_labels, is_listed, is_preview, unwrap
 
 if TYPE_CHECKING:
     from napari_segrefiner.plugin.dock import SegRefinerDock
@@ -29,7 +29,7 @@ def refine(viewer: Viewer | None = None, layer: Labels | None = None) -> None:
     layer : napari.layers.Labels, optional
         By default the active Labels layer, else the one chosen in the dock.
     """
-    dock = open_dock(viewer, layer)
+    dock = open_dock(viewer, _meant(layer))
     dock.controller.refine()
 
 
@@ -43,7 +43,7 @@ def refine_selected(viewer: Viewer | None = None, layer: Labels | None = None) -
     layer : napari.layers.Labels, optional
         By default the active Labels layer, else the one chosen in the dock.
     """
-    dock = open_dock(viewer, None)
+    dock, layer = open_dock(viewer, None), _meant(layer)
     if layer is None:
         dock.controller.refine_selected()
         return
@@ -74,6 +74,11 @@ def open_dock(viewer: Viewer | None, layer: Labels | None) -> SegRefinerDock:
         if dock.form.labels_box.layer != layer and dock.controller.operand() != layer:
             raise InputError(_no_labels(layer))
     return dock
+
+
+def _meant(layer: Labels | None) -> Labels | None:
+    """None for what only shows something, such as gains: the menu hands that over."""
+    return None if layer is None or is_preview(unwrap(layer)) else layer
 
 
 def _no_labels(layer: Labels) -> str:

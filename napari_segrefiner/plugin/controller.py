@@ -227,7 +227,8 @@ class Controller:
     def restore_object(self) -> None:
         """Give the object under the cursor, or the selected one, its coarse mask."""
         layer = self.operand()
-        self._restore(layer, None if layer is None else self.label_under_cursor(layer))
+        shown = self.review.reviewed(layer) or layer
+        self._restore(layer, None if shown is None else self.label_under_cursor(shown))
 
     def restore_selected(self) -> None:
         """Give the selected object its coarse mask, wherever the cursor was last."""

@@ -13,6 +13,7 @@ from napari_segrefiner.plugin.planes import Plane
 
 #: Which status stands for an object that had several, in several planes.
 ORDER = ("refined", "held", "kept", "unchanged", "skipped")
+RESTORED = "restored"
 #: Added to the need of objects whose coarse mask a guard has kept: the network had
 #: something to say that was not trusted, so a person should look.
 HELD_BONUS = 0.5
@@ -61,12 +62,17 @@ def finding(plane: Plane, report: ObjectReport) -> Finding:
 
 
 def merge(findings: Iterable[Finding]) -> dict[int, Finding]:
-    """One finding per label: an object of many planes counts once, at its worst."""
+    """One finding per label: an object of many planes counts once, at its worst.
+
+    It is restored where it is so in all of them.
+    """
     merged: dict[int, Finding] = {}
     for new in findings:
         old = merged.get(new.label)
-        if old is None:
+        if old is None or old.status == RESTORED:
             merged[new.label] = new
+            continue
+        if new.status == RESTORED:
             continue
         worst = max(old, new, key=lambda f: f.need)
         uncertainties = [
@@ -94,22 +100,38 @@ def count_modes(findings: Mapping[int, Finding]) -> Counter[str]:
 
 @dataclass
 class Queue:
-    """The objects of one result layer, to be looked at one after the other."""
+    """The objects of one result layer, to be looked at one after the other.
 
-    findings: dict[int, Finding] = field(default_factory=dict)
+    Attributes
+    ----------
+    planes : dict
+        Of each label what was found in each plane.
+    seen : set of int
+        Labels that were looked at.
+    """
+
+    planes: dict[int, dict[Plane, Finding]] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
 
-    def update(self, new: Mapping[int, Finding], *, look_again: bool = True) -> None:
+    def update(self, new: Iterable[Finding], *, look_again: bool = True) -> None:
         """Take over newer findings; as a rule those objects need a look again."""
-        self.findings.update(new)
-        if look_again:
-            self.seen -= set(new)
+        for one in new:
+            self.planes.setdefault(one.label, {})[one.plane] = one
+            if look_again:
+                self.seen.discard(one.label)
+
+    def of(self, labels: Iterable[int]) -> dict[int, Finding]:
+        """One finding for each of these labels that has any."""
+        planes = (self.planes.get(label, {}) for label in labels)
+        return merge(found for one in planes for found in one.values())
 
     @property
     def ranked(self) -> list[Finding]:
         """All objects that were worked on, the neediest first, then by label."""
         worked_on = [
-            f for f in self.findings.values() if f.status not in ("skipped", "restored")
+            f
+            for f in self.of(self.planes).values()
+            if f.status not in ("skipped", RESTORED)
         ]
         return sorted(worked_on, key=lambda f: (-f.need, f.label))
 

@@ -19,7 +19,8 @@ class ImageBox(LayerBox):
     """A combo box of images that guesses the one that belongs to the labels.
 
     Where the user has chosen another one instead of a guess, that one is taken in its
-    place from then on, as with two channels of one picture.
+    place from then on, as with two channels of one picture; and for the same labels
+    whatever comes and goes besides.
 
     Parameters
     ----------
@@ -34,6 +35,9 @@ class ImageBox(LayerBox):
     def __init__(self, viewer: ViewerModel, placeholder: str) -> None:
         super().__init__(viewer, is_image, placeholder)
         self._instead: weakref.WeakKeyDictionary[Layer, weakref.ref[Layer]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._own: weakref.WeakKeyDictionary[Labels, weakref.ref[Layer]] = (
             weakref.WeakKeyDictionary()
         )
         self.activated.connect(self._remember)
@@ -58,10 +62,12 @@ class ImageBox(LayerBox):
         labels, guess = self._known_labels(), self._guess()
         if labels is None or guess is None:
             return
-        known = self._instead.get(guess)
-        own = None if known is None else known()
-        is_usable = own is not None and own in self.layers and fits(own, labels)
-        super().choose(own if is_usable else guess)
+        for known in (self._own.get(labels), self._instead.get(guess)):
+            own = None if known is None else known()
+            if own is not None and own in self.layers and fits(own, labels):
+                super().choose(own)
+                return
+        super().choose(guess)
 
     def _known_labels(self) -> Labels | None:
         """The labels, while they are listed."""
@@ -76,8 +82,9 @@ class ImageBox(LayerBox):
 
     def _remember(self, index: int = 0) -> None:
         """The choice is somebody's own."""
-        guess, own = self._guess(), self.layer
-        if guess is not None and own is not None:
+        labels, guess, own = self._known_labels(), self._guess(), self.layer
+        if labels is not None and guess is not None and own is not None:
+            self._own[labels] = weakref.ref(own)
             self._instead[guess] = weakref.ref(own)
 
 

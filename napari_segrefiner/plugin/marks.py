@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -152,22 +152,29 @@ class Marks:
 
     def sheets(self, layer: Labels) -> dict[Plane, Sheet]:
         """The layer's sheets whose image is still there and whose shape is the same."""
+        return {
+            plane: sheet
+            for plane, sheet in self._fitting(layer).items()
+            if _can_be_read(self._viewer, sheet.image(), layer)
+        }
+
+    def _fitting(self, layer: Labels) -> dict[Plane, Sheet]:
+        """The layer's sheets of its shape, whether their image is there or not."""
         shape = array_shape(layer)
         return {
             plane: sheet
             for plane, sheet in self._sheets.get(layer, {}).items()
-            if _can_be_read(self._viewer, sheet.image(), layer)
-            and plane.ndim == len(shape)
+            if plane.ndim == len(shape)
             and tuple(shape[axis] for axis in plane.axes) == sheet.made.shape
         }
 
     def standings(self, layer: Labels) -> dict[Plane, Standing]:
-        """How the labels of each of these sheets stand.
+        """How the labels of each sheet stand; no image is needed for that.
 
         napari tells of much that changes no pixel, such as a slider that moves; a
         checksum is far quicker than looking at all objects again.
         """
-        sheets, known = self.sheets(layer), self._known.setdefault(layer, {})
+        sheets, known = self._fitting(layer), self._known.setdefault(layer, {})
         for plane, sheet in sheets.items():
             if layer not in self._stale and plane in known:
                 continue
@@ -182,10 +189,11 @@ class Marks:
         """Count the objects of all layers, and tell the marks in their features."""
         n_others = 0
         for layer in self.layers():
-            standings = self.standings(layer).values()
+            standings = self.standings(layer)
             if layer.visible:
-                n_others += sum(len(standing.others) for standing in standings)
-            write_marks(layer, _told(standings))
+                planes = self.sheets(layer)
+                n_others += sum(len(standings[plane].others) for plane in planes)
+            write_marks(layer, _told(standings.values()))
         n_corrected = sum(len(ids) for _, _, _, ids in self._corrected())
         return Tally(n_corrected, n_others)
 
@@ -224,8 +232,9 @@ class Marks:
         found: list[tuple[Labels, Plane, Sheet, frozenset[int]]] = []
         for layer in reversed(self.layers()):
             sheets = self.sheets(layer)
-            for plane, standing in self.standings(layer).items():
-                sheet, ids = sheets[plane], standing.corrected
+            standings = self.standings(layer)
+            for plane, sheet in sheets.items():
+                ids = standings[plane].corrected
                 for _, other_plane, newer, taken in found:
                     if other_plane == plane and newer.image() is sheet.image():
                         ids = ids - sheet.same_coarse(newer, ids & taken)
@@ -296,7 +305,7 @@ def _put(layer: Labels, changes: Sequence[Change]) -> None:
         change.put()
 
 
-def _told(standings: Iterable[Standing]) -> dict[int, str]:
+def _told(standings: Collection[Standing]) -> dict[int, str]:
     """The word for each label; an object of several planes that is accepted in one."""
     told: dict[int, str] = {}
     for standing in standings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.edits import Edit, restoring_edit, write_undoable
-from napari_segrefiner.plugin.findings import Finding, Queue
+from napari_segrefiner.plugin.findings import RESTORED, Finding, Queue
 from napari_segrefiner.plugin.layer_record import (
     Row,
     put_rows,
@@ -21,7 +21,7 @@ from napari_segrefiner.plugin.layer_record import (
     read_rows,
     write_features,
 )
-from napari_segrefiner.plugin.layers import check_writable, entry, is_listed
+from napari_segrefiner.plugin.layers import check_writable, entry, is_labels, is_listed
 from napari_segrefiner.plugin.ledger import Ledger
 from napari_segrefiner.plugin.marks import ACCEPTED, Marks, Part
 from napari_segrefiner.plugin.planes import Plane, displayed_plane
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels
 
-#: Of each label its finding and its row in the features table, None where it has none.
-Told = dict[int, tuple[Finding | None, Row | None]]
+#: Of each label its findings and its row in the features table, None where it has none.
+Told = dict[int, tuple[dict[Plane, Finding], Row | None]]
 
 #: An object in review takes between these shares of what is in sight.
 LEAST_SHARE, MOST_SHARE = 0.3, 0.7
@@ -62,22 +62,23 @@ class Review:
         return any(is_listed(self._viewer, layer) for layer in refined)
 
     def add(
-        self, layer: Labels, findings: Mapping[int, Finding], *, look_again: bool
-    ) -> None:
-        """Take the findings of a run that went into `layer`."""
+        self, layer: Labels, found: Sequence[Finding], *, look_again: bool
+    ) -> Collection[Finding]:
+        """Take what a run found that went into `layer`; what is known of these now."""
         source = self._results.source_of(layer)
         if source is not None and not self._results.is_result(source):
             # Whoever means it means the newest result, no older run in the source.
             self._queues.pop(source, None)
         queue = self._queues.setdefault(layer, Queue())
-        queue.update(findings, look_again=look_again)
+        queue.update(found, look_again=look_again)
+        return queue.of({one.label for one in found}).values()
 
     def told(self, layer: Labels, labels: Iterable[int]) -> Told:
         """What is told of some objects of `layer` at this moment."""
         rows = read_rows(layer) or {}
         queue = self._queue(layer) or Queue()
         return {
-            label: (queue.findings.get(label), copy.copy(rows.get(label)))
+            label: (dict(queue.planes.get(label, {})), copy.copy(rows.get(label)))
             for label in labels
         }
 
@@ -93,7 +94,7 @@ class Review:
         """Centre the next object that needs a look; returns a sentence."""
         layer = self.reviewed(layer)
         queue = None if layer is None else self._queue(layer)
-        if layer is None or queue is None or not queue.findings:
+        if layer is None or queue is None or not queue.planes:
             return messages.NO_RESULT, "notice"
         found = queue.next(_Presence(layer))
         if found is None:
@@ -120,7 +121,7 @@ class Review:
         if source is None:
             return _gone(result), "notice"
         if source.data.shape != result.data.shape:
-            return messages.RESHAPED, "notice"
+            return _gone(result), "notice"
         if not self._results.still_belongs(result):
             return messages.source_changed(source.name), "notice"
         label = label or int(result.selected_label)
@@ -141,9 +142,12 @@ class Review:
         if not write_undoable(result, [edit]):
             return messages.SAME, "notice"
         self._results.note_written(result)
-        self._mark_restored(result, label)
+        self._mark_restored(result, plane, label)
         self.note(result, [edit], before)
         self._marks.note(result, [edit], [Part(plane, frozenset((label,)))])
+        active = self._viewer.layers.selection.active
+        if not is_labels(active) or not active.visible:
+            self._viewer.layers.selection.active = result  # else Ctrl+Z is for another
         return f"Label {label} is coarse again; Ctrl+Z takes that back", "done"
 
     def accept(self, layer: Labels | None) -> tuple[str, Tone]:
@@ -224,7 +228,9 @@ class Review:
         if layer not in self._queues and self._results.is_result(layer):
             rows = read_rows(layer) or {}
             seen = {label for label, row in rows.items() if row.get("mark") == ACCEPTED}
-            self._queues[layer] = Queue(read_findings(layer), seen)
+            queue = Queue(seen=seen)
+            queue.update(read_findings(layer).values(), look_again=False)
+            self._queues[layer] = queue
         return self._queues.get(layer)
 
     def _put(self, layer: Labels, told: Told) -> None:
@@ -233,19 +239,18 @@ class Review:
         queue = self._queues.get(layer)
         if queue is None:
             return
-        for label, (finding, _) in told.items():
-            if finding is None:
-                queue.findings.pop(label, None)
-            else:
-                queue.findings[label] = finding
+        for label, (planes, _) in told.items():
+            queue.planes[label] = dict(planes)
+            if not planes:
+                del queue.planes[label]
 
-    def _mark_restored(self, layer: Labels, label: int) -> None:
+    def _mark_restored(self, layer: Labels, plane: Plane, label: int) -> None:
         queue = self._queues.get(layer)
-        if queue is None or label not in queue.findings:
+        found = {} if queue is None else queue.planes.get(label, {})
+        if queue is None or plane not in found:
             return
-        restored = replace(queue.findings[label], status="restored", change=0.0)
-        queue.findings[label] = restored
-        write_features(layer, [restored])
+        found[plane] = replace(found[plane], status=RESTORED, change=0.0)
+        write_features(layer, queue.of([label]).values())
 
 
 def _gone(result: Labels) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ from napari_segrefiner.plugin import messages
 from napari_segrefiner.plugin.edits import Edit
 from napari_segrefiner.plugin.images import plane_reader
 from napari_segrefiner.plugin.layers import (
+    array_of,
     check_labels,
     check_room,
     check_writable,
@@ -84,6 +85,8 @@ class Run:
         Number of the plane that the user was told of last.
     looked_at : callable
         Gives the image while it shows what it showed when the run began.
+    arrays : list of (Labels, callable)
+        What is read and what is written into, and what gives their arrays of then.
     """
 
     request: RunRequest
@@ -102,9 +105,20 @@ class Run:
     has_ended: bool = False
     told: int = 1
     looked_at: ImageGiver = field(init=False)
+    arrays: list[tuple[Labels, Callable[[], Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.looked_at = as_it_is(self.image)
+        layers = [self.source, *([self.destination] if self.destination else [])]
+        self.arrays = [(layer, array_of(layer)) for layer in layers]
+
+    @property
+    def replaced(self) -> Labels | None:
+        """The layer that was given other labels since the run began, if one was."""
+        for layer, array in self.arrays:
+            if layer.data is not array():
+                return layer
+        return None
 
     @property
     def label(self) -> int | None:

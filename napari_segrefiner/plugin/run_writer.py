@@ -74,9 +74,12 @@ class RunWriter:
             return run.failed or is_stopped or messages.NO_LABELS, "notice"
         if array_shape(run.destination or run.source) != run.shape:
             return messages.RESHAPED, "notice"
-        findings = merge(
+        if run.replaced is not None:
+            return messages.source_changed(run.replaced.name), "notice"
+        found = [
             finding(done.plane, report) for done in run.done for report in done.report
-        )
+        ]
+        findings = merge(found)
         if all(f.status == "skipped" for f in findings.values()):
             return outcome(count(findings)), "notice"
         before: Told = {}
@@ -91,7 +94,7 @@ class RunWriter:
             written = write_undoable(layer, edits)
         is_told = run.label is not None and not written and _has_row(layer, run.label)
         if not is_told:  # else nothing is new, and a mark stays
-            self._tell(run, layer, self._since_coarse(run, layer, findings))
+            self._tell(run, layer, self._since_coarse(run, layer, found))
             if run.destination is not None:
                 self._review.note(layer, edits, before)
             channel = run.request.image.channel
@@ -100,27 +103,27 @@ class RunWriter:
         self._bring_forward(run, layer)
         return _sentence(run, findings, run.n_pixels - written)
 
-    def _tell(self, run: Run, layer: Labels, findings: Mapping[int, Finding]) -> None:
+    def _tell(self, run: Run, layer: Labels, found: Sequence[Finding]) -> None:
         """Put the findings into the layer's record and features, and up for review."""
         write_record(layer, run.image, run.request.image.channel, run.done)
-        mode = run.request.options.mode
-        write_features(layer, findings.values(), has_modes=mode != "objects")
         # Whoever asks for a single object is looking at it.
-        self._review.add(layer, findings, look_again=run.label is None)
+        findings = self._review.add(layer, found, look_again=run.label is None)
+        has_modes = run.request.options.mode != "objects"
+        write_features(layer, findings, has_modes=has_modes)
 
     def _since_coarse(
-        self, run: Run, layer: Labels, findings: Mapping[int, Finding]
-    ) -> Mapping[int, Finding]:
+        self, run: Run, layer: Labels, found: Sequence[Finding]
+    ) -> Sequence[Finding]:
         """The change of one object counted from its first mask, not from its last."""
         if run.label is None:
-            return findings
-        one = findings[run.label]
+            return found
+        (one,) = found
         coarse = self._marks.coarse(layer, one.plane)
         if coarse is None or not (coarse == one.label).any():
-            return findings
+            return found
         now = np.asarray(layer.data[one.plane.index]) == one.label
         change = 1.0 - iou(coarse == one.label, now)
-        return {one.label: replace(one, change=change)}
+        return [replace(one, change=change)]
 
     def _parts(self, run: Run) -> list[Part]:
         """What is going to be written, plane by plane.

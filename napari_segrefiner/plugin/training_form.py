@@ -259,6 +259,7 @@ class TrainingForm(QWidget):
     def _on_source(self) -> None:
         self._settings.set("training_source", str(self.source_box.currentData()))
         self._on_image()
+        self._on_data()
 
     def _show_rows(self) -> None:
         """Show the rows in which there is something to choose."""
@@ -287,7 +288,10 @@ class TrainingForm(QWidget):
     def _on_image(self) -> None:
         self.channel_box.update_for(self.image_box.layer, self.labels_box.layer)
         self._show_rows()
-        self._on_data()
+        # Layers come and go by themselves: a run at work, or to be resumed, stays.
+        is_open = self.isEnabled() and self._is_free
+        if is_open and self.source_box.currentData() != FOLDER:
+            self._on_data()
 
     def _on_preset(self) -> None:
         preset = self.preset_box.currentData()

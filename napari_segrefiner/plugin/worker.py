@@ -318,11 +318,23 @@ class ThreadRunner:
         from napari.qt.threading import create_worker
 
         cancelled = threading.Event()
+        # napari keeps every worker for as long as it is open; whoever is called after
+        # the end is not kept by it, nor are the layers and arrays of the run.
+        listeners = [(on_event, on_end)]
+
+        def tell(event: WorkerEvent) -> None:
+            for listener, _ in listeners:
+                listener(event)
+
+        def end() -> None:
+            while listeners:
+                listeners.pop()[1]()
+
         worker = create_worker(
             guarded,
             work,
             cancelled,
-            _connect={"yielded": on_event, "finished": on_end},
+            _connect={"yielded": tell, "finished": end},
             _ignore_errors=True,
         )
         return _ThreadHandle(worker, cancelled)

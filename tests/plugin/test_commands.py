@@ -12,6 +12,7 @@ import pytest
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.plugin import commands, samples
+from napari_segrefiner.plugin.layers import KEY
 from tests.plugin.fake_engine import FakeEngine, expected
 from tests.plugin.stage import squares
 
@@ -142,3 +143,15 @@ def test_the_dock_is_imported_without_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_only_shows_something_is_not_meant(viewer: Any, qtbot: Any) -> None:
+    from napari.layers import Labels
+
+    gain = Labels(squares(), name="gain", metadata={KEY: {"is_preview": True}})
+    viewer.add_layer(gain)
+    commands.refine(viewer, gain)  # as the menu hands over what is active
+    finish(viewer, qtbot)
+    assert "cells refined" in viewer.layers
+    commands.refine_selected(viewer, gain)
+    finish(viewer, qtbot)

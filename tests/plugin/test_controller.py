@@ -1034,3 +1034,18 @@ def test_after_the_result_is_deleted_a_new_one_is_made(stage: Stage) -> None:
     stage.controller.refine_object(stage.labels, 9)
     stage.work.finish()
     np.testing.assert_array_equal(stage.result.data, expected(coarse, (9,)))
+
+
+@pytest.mark.parametrize("target", ["new layer", "this layer"])
+def test_other_labels_that_came_during_the_run_are_left(
+    stage: Stage, target: str
+) -> None:
+    stage.choose(target=target)
+    stage.controller.refine()
+    stage.work.step(3)
+    others = np.roll(squares(), 15, 0)
+    stage.labels.data = others.copy()
+    stage.work.finish()
+    assert stage.message == messages.source_changed("cells")
+    np.testing.assert_array_equal(stage.labels.data, others)
+    assert len(stage.viewer.layers) == 2

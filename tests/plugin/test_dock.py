@@ -480,6 +480,8 @@ def test_mode_and_windows_are_chosen_and_remembered(
     assert engine.calls[0][1].mode == "auto"
     assert "auto took 1 as a whole, 2 in crops; 6 windows" in message(dock)
     assert len(viewer.layers["SegRefiner windows"].data) == 6
+    viewer.window.remove_dock_widget(dock)
+    assert "SegRefiner windows" not in viewer.layers
     _, again = make_dock(viewer, settings=Settings(tmp_path / "dock.json"))
     assert again.read().options.mode == "auto"
     assert again.read().show_windows
@@ -566,12 +568,13 @@ def test_a_removed_dock_is_freed_and_hears_nothing_more(
     add_squares(viewer)
     qtbot.waitUntil(lambda: engine.n_warmed == 1)
     qtbot.wait(20)
-    gone = weakref.ref(dock)
+    gone = [weakref.ref(dock), weakref.ref(dock.controller)]
     viewer.window.remove_dock_widget(dock)
     del dock
-    qtbot.wait(20)
-    gc.collect()
-    assert gone() is None
+    for _ in range(2):  # Qt's part of it, and then what that has held
+        qtbot.wait(20)
+        gc.collect()
+    assert [one() for one in gone] == [None, None]
     assert len(viewer.layers.events.inserted.callbacks) == n_before
     viewer.add_labels(squares())
     viewer.dims.ndisplay = 3

@@ -23,20 +23,20 @@ def some(label: int, **changes: object) -> Finding:
 def test_doubt_change_and_guards_make_need() -> None:
     queue = Queue()
     queue.update(
-        {
-            1: some(1, uncertainty=0.3),
-            2: some(2, change=0.25),
-            3: some(3, status="held", change=0.0),
-            4: some(4, status="skipped", uncertainty=math.nan),
-            5: some(5, status="unchanged", change=0.0, uncertainty=0.0),
-        }
+        [
+            some(1, uncertainty=0.3),
+            some(2, change=0.25),
+            some(3, status="held", change=0.0),
+            some(4, status="skipped", uncertainty=math.nan),
+            some(5, status="unchanged", change=0.0, uncertainty=0.0),
+        ]
     )
     assert [f.label for f in queue.ranked] == [3, 1, 2, 5]
 
 
 def test_next_visits_each_once_then_says_so_and_begins_anew() -> None:
     queue = Queue()
-    queue.update({i: some(i) for i in (1, 2)})
+    queue.update([some(i) for i in (1, 2)])
     visits = [queue.next() for _ in range(4)]
     assert [v and (v[0].label, v[1], v[2]) for v in visits] == [
         (1, 1, 2),
@@ -48,10 +48,10 @@ def test_next_visits_each_once_then_says_so_and_begins_anew() -> None:
 
 def test_an_object_refined_again_needs_a_look_again() -> None:
     queue = Queue()
-    queue.update({1: some(1), 2: some(2)})
+    queue.update([some(1), some(2)])
     queue.next()
     queue.next()
-    queue.update({2: some(2, change=0.9)})
+    queue.update([some(2, change=0.9)])
     found = queue.next()
     assert found is not None
     assert found[0].label == 2
@@ -68,6 +68,23 @@ def test_an_object_in_many_planes_counts_once_at_its_worst() -> None:
     )
     assert merged[1] == some(1, plane=planes[1], change=0.4, uncertainty=0.2)
     assert count(merged) == {"refined": 1}
+
+
+def test_what_was_found_in_other_planes_stays() -> None:
+    planes = [Plane((1, 2), (at, 0, 0)) for at in range(2)]
+    queue = Queue()
+    queue.update([some(1, plane=planes[0], change=0.4)])
+    queue.update([some(1, plane=planes[1], status="unchanged", change=0.0)])
+    found = queue.next()
+    assert found is not None
+    assert (found[0].plane, found[0].change) == (planes[0], 0.4)
+    queue.update([some(1, plane=planes[0], status="restored", change=0.0)])
+    found = queue.next()
+    assert found is not None
+    assert (found[0].plane, found[0].status) == (planes[1], "unchanged")
+    queue.update([some(1, plane=planes[1], status="restored", change=0.0)])
+    assert queue.ranked == []
+    assert queue.of([1])[1].status == "restored"
 
 
 @pytest.mark.parametrize("status", ["refined", "skipped"])

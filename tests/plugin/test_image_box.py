@@ -98,3 +98,19 @@ def test_an_image_that_comes_later_is_seen(qtbot: Any) -> None:
     viewer.layers.move(0, 4)  # a look at the layers is no choice
     assert box.layer.name == "picture two"
     box.disconnect_viewer()
+
+
+@pytest.mark.gui
+def test_an_own_choice_stays_whatever_comes_and_goes(qtbot: Any) -> None:
+    viewer = ViewerModel()
+    blue, green, red, mask = image("blue"), image("green"), image("red"), labels("mask")
+    viewer.layers.extend([blue, green, red, mask])
+    box = ImageBox(viewer, "no image")
+    qtbot.addWidget(box)
+    box.update_for(mask)
+    box.choose(blue)
+    viewer.layers.remove(red)
+    assert box.layer is blue
+    viewer.layers.append(image("mask probability"))
+    assert box.layer is blue
+    box.disconnect_viewer()

@@ -26,10 +26,10 @@ def test_undo_takes_the_row_away_and_redo_brings_it_back(stage: Stage) -> None:
     assert list(both["index"]) == [5, 9]
     result.undo()
     assert list(result.features["index"]) == [5]
-    assert set(stage.controller.review._queues[result].findings) == {5}
+    assert set(stage.controller.review._queues[result].planes) == {5}
     result.redo()
     pd.testing.assert_frame_equal(result.features, both)
-    assert set(stage.controller.review._queues[result].findings) == {5, 9}
+    assert set(stage.controller.review._queues[result].planes) == {5, 9}
 
 
 def test_undo_of_a_restored_object_tells_its_change_again(stage: Stage) -> None:
@@ -43,7 +43,7 @@ def test_undo_of_a_restored_object_tells_its_change_again(stage: Stage) -> None:
     assert "restored" in list(result.features["status"])
     result.undo()
     pd.testing.assert_frame_equal(result.features, before)
-    assert stage.controller.review._queues[result].findings[5].status == "refined"
+    assert stage.controller.review._queues[result].of([5])[5].status == "refined"
 
 
 def test_undo_of_a_users_stroke_leaves_the_rows(stage: Stage) -> None:

@@ -312,6 +312,7 @@ def test_without_its_image_a_layer_does_not_count(stage: Stage) -> None:
     accept(stage, 5)
     stage.viewer.layers.remove(stage.image)
     assert counts(stage) == (0, 0)
+    assert list(stage.result.features["mark"]) == ["", "accepted", ""]
     assert stage.controller.marks.collect() == []
     stage.viewer.layers.append(stage.image)
     assert counts(stage) == (1, 2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_segrefiner.plugin import messages
+from napari_segrefiner.plugin.planes import Plane
 from napari_segrefiner.plugin.review import camera_of, centre_on
 from tests.plugin.fake_engine import expected
 from tests.plugin.stage import Stage, squares
@@ -60,7 +61,7 @@ def test_next_moves_the_slider_to_the_objects_plane() -> None:
 
 def test_zoom_changes_only_for_dots_and_giants(stage: Stage) -> None:
     stage.run()
-    item = stage.controller.review._queues[stage.result].findings[9]  # 12 x 14 px
+    item = stage.controller.review._queues[stage.result].of([9])[9]  # 12 x 14 px
     for side, factor in ((40, 1.0), (1000, 0.3 / 0.014), (10, 0.7 / 1.4)):
         camera_of(stage.viewer).zoom = 1.0
         stage.result.corner_pixels = np.array([[0, 0], [side, side]])
@@ -246,3 +247,62 @@ def test_after_a_run_in_place_older_results_are_left_alone(stage: Stage) -> None
     assert (stage.labels.visible, newest.visible) == (True, False)
     stage.controller.show_source(False)
     assert newest.visible
+
+
+def test_with_the_image_active_the_object_under_the_cursor_is_restored(
+    stage: Stage,
+) -> None:
+    stage.run()
+    stage.labels.selected_label = 2
+    stage.viewer.layers.selection.active = stage.image
+    stage.point_at(25, 55)
+    stage.controller.restore_object()
+    assert stage.message.startswith("Label 9 is coarse again")
+    active = stage.viewer.layers.selection.active
+    assert active is stage.result  # whose Ctrl+Z takes it back
+    active.undo()
+    np.testing.assert_array_equal(active.data, expected(squares()))
+
+
+def test_an_object_restored_in_one_plane_is_reviewed_in_the_others() -> None:
+    labels = np.stack([squares()] * 2)
+    stage = Stage((labels > 0) * np.uint8(200), labels)
+    stage.choose(slider=0)
+    stage.run()
+    stage.viewer.dims.set_point(0, 0)
+    stage.viewer.layers.selection.active = stage.result
+    stage.result.selected_label = 9
+    stage.controller.restore_selected()
+    stage.controller.next_object()
+    assert stage.message.startswith("1 of 3: label 9")
+    assert stage.viewer.dims.point[0] == 1
+    rows = dict(
+        zip(*(stage.result.features[c] for c in ("index", "status")), strict=True)
+    )
+    assert rows[9] == "refined"
+
+
+def test_planes_refined_one_by_one_are_all_reviewed() -> None:
+    labels = np.stack([squares()] * 2)
+    stage = Stage((labels > 0) * np.uint8(200), labels)
+    for plane, label in ((0, 2), (1, 9)):
+        stage.viewer.dims.set_point(0, plane)
+        stage.controller.refine_object(stage.labels, label)
+        stage.work.finish()
+    stage.viewer.dims.set_point(0, 1)
+    stage.controller.refine_object(stage.labels, 2)
+    stage.work.finish()
+    (found,) = stage.controller.review._queues[stage.result].of([2]).values()
+    assert set(stage.controller.review._queues[stage.result].planes[2]) == {
+        Plane((1, 2), (0, 0, 0)),
+        Plane((1, 2), (1, 0, 0)),
+    }
+    assert found.label == 2
+
+
+def test_a_source_of_another_shape_is_said(stage: Stage) -> None:
+    stage.run()
+    stage.labels.data = squares()[:50]
+    stage.point_at(35, 15)
+    stage.controller.restore_object()
+    assert stage.message == messages.source_gone("cells refined", "cells")

@@ -498,3 +498,20 @@ def test_a_real_training_ends_with_its_model_in_the_refine_dock(
     press(dock.form.new_button, qtbot)
     assert dock.folder().name == "cells-2"
     assert dock.start_button.text() == "Start"
+
+
+def test_a_layer_that_comes_during_a_training_leaves_its_folder(
+    make_training: Any, qtbot: Any
+) -> None:
+    viewer, dock = make_training()
+    choose_folder(dock, "waits")
+    folder = dock.folder()
+    press(dock.start_button, qtbot)
+    qtbot.waitUntil((folder / "alive").exists, timeout=10_000)
+    viewer.add_image(np.zeros((60, 80)), name="next picture")
+    assert dock.folder() == folder
+    press(dock.stop_button, qtbot)
+    until_idle(dock, qtbot)
+    assert dock.folder() == folder
+    viewer.add_image(np.zeros((60, 80)), name="another")
+    assert dock.folder() == folder
