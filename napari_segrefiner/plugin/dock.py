@@ -268,7 +268,7 @@ class SegRefinerDock(Docked):
         self.controller.stop()
         self.controller.show_source(False)
         self.controller.preview.remove()
-        self.controller.windows.remove()
+        self.controller.windows.begin(None)
         self.rest_timer.stop()
         self.count_timer.stop()
 

@@ -250,7 +250,10 @@ class Review:
         if queue is None or plane not in found:
             return
         found[plane] = replace(found[plane], status=RESTORED, change=0.0)
-        write_features(layer, queue.of([label]).values())
+        (left,) = queue.of([label]).values()
+        if left.status != RESTORED:
+            queue.seen.discard(label)  # there is more of it in other planes
+        write_features(layer, [left])
 
 
 def _gone(result: Labels) -> str:

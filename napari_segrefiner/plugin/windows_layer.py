@@ -54,16 +54,12 @@ class WindowsLayer:
 
         What the run before has left goes.
         """
-        self.remove()
-        self._source = source
-        self._finest.clear()
-        self._newest = None
-
-    def remove(self) -> None:
-        """Out of the viewer."""
         layer, self._layer = self.layer, None
         if layer is not None:
             self._viewer.layers.remove(layer)
+        self._source = source
+        self._finest.clear()
+        self._newest = None
 
     def push(self, windows: Windows) -> None:
         """Take windows; they are shown by `show`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,4 +132,6 @@ def assembled(device: Device) -> Iterator[Team]:
     try:
         yield Team(distributed.get_rank(), size, chosen)
     finally:
+        # What still holds the group would end its threads too late, with an abort.
+        gc.collect()
         distributed.destroy_process_group()
