@@ -12,9 +12,10 @@ import math
 import os
 import signal
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -204,16 +205,22 @@ def iterate_batches(
         stream = iter(loader)
     # The loader leaves it to the garbage collector, which an exception that is kept
     # puts off. At the end, Python would wait for ever for workers that ignore SIGTERM.
-    end_workers = cast("_Workers", stream)._shutdown_workers
-    atexit.register(end_workers)
+    end = partial(_end_workers, stream)
+    atexit.register(end)
     try:
         for made in stream:
             if isinstance(made, Exception):
                 raise made
             yield made
     finally:
-        atexit.unregister(end_workers)
-        end_workers()
+        atexit.unregister(end)
+        end()
+
+
+def _end_workers(stream: Iterator[Any]) -> None:
+    """Let them end; how they do it, as torch complains of at any moment, is all one."""
+    with suppress(RuntimeError):
+        cast("_Workers", stream)._shutdown_workers()
 
 
 class _Workers(Protocol):

@@ -251,9 +251,11 @@ class _Training:
                     yield Stopped(counters.iteration)
                     return
         finally:
-            stream.close()
-            if self.is_sound:
-                self._save(learner, judge, recorder, is_early=is_early)
+            try:  # the checkpoint first: workers may be in the midst of a batch
+                if self.is_sound:
+                    self._save(learner, judge, recorder, is_early=is_early)
+            finally:
+                stream.close()
         name = install_best(run, self.config, counters)
         yield TrainDone(
             counters.iteration,

@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from napari_segrefiner.errors import InputError
 from napari_segrefiner.training.batches import (
@@ -157,6 +158,30 @@ def test_the_end_of_a_worker_is_noticed() -> None:
     stream = iterate_batches(TrainingBatches(_Ending(), DRAWS), first=0, workers=1)
     with pytest.raises(RuntimeError, match="exited unexpectedly"):
         next(stream)
+
+
+@pytest.mark.slow
+def test_how_workers_end_is_all_one(
+    discs: Discs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_asked = 0
+
+    def shut_down(loader: Any) -> None:
+        nonlocal n_asked
+        n_asked += 1
+        original(loader)
+        if n_asked == 1:  # as torch's handler of signals does meanwhile
+            message = "DataLoader worker is killed by signal: Aborted."
+            raise RuntimeError(message)
+
+    original = _MultiProcessingDataLoaderIter._shutdown_workers
+    stream = iterate_batches(TrainingBatches(discs, DRAWS), first=0, workers=1)
+    next(stream)
+    with monkeypatch.context() as patched:
+        patched.setattr(_MultiProcessingDataLoaderIter, "_shutdown_workers", shut_down)
+        stream.close()
+    assert n_asked
+    assert not multiprocessing.active_children()
 
 
 class _Limits:
