@@ -66,9 +66,7 @@ class Draft:
         """
         if self.crop.is_reduced and not self.n_windows:
             return self.mask
-        # Elsewhere pixels are as they were, since the network agreed with them.
-        follows = self.mask == (self.probability >= 0.5)
-        return np.where(follows, self.probability >= threshold, self.mask)
+        return cut_at(self.mask, self.probability, threshold)
 
     def hold_pinned(self, rows: slice = slice(None)) -> None:
         """Give pinned pixels of some rows their coarse value, beyond any doubt."""
@@ -82,6 +80,16 @@ class Draft:
         """Index of a box of the image in the draft's arrays."""
         inside = self.crop.inside
         return box.shift(-inside.y0, -inside.x0).slices
+
+
+def cut_at(mask: Mask, probability: Plane, threshold: float) -> Mask:
+    """A mask that was cut at one half, cut at a threshold of P instead, (h, w) bool.
+
+    Pixels that do not follow P stay as they are: they keep their coarse value, since the
+    network agreed with it.
+    """
+    follows = mask == (probability >= 0.5)
+    return np.where(follows, probability >= threshold, mask)
 
 
 def make_draft(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from napari_segrefiner.core.coarse import Coarse, CoarseLabels
 from napari_segrefiner.core.compose import Canvas
 from napari_segrefiner.core.device import BATCH_PIXELS, OutOfMemory, free_memory
-from napari_segrefiner.core.draft import make_draft
+from napari_segrefiner.core.draft import cut_at, make_draft
 from napari_segrefiner.core.events import (
     BatchDone,
     Event,
@@ -292,13 +292,15 @@ class Refiner:
         for step in self._process.run(
             images, seen, chain, fields, pinned=plan.show_pins(batch)
         ):
+            is_end = step.step == chain.n_steps - 1
+            threshold = self._threshold if is_end else 0.5
             yield StepDone(
                 step=step.step,
                 index=step.index,
                 n_steps=chain.n_steps,
                 ids=tuple(job.target.id for job in batch),
                 boxes=tuple(job.crop.inside for job in batch),
-                mask=_masks_of(plan, batch, seen, chain.values(step)),
+                mask=_masks_of(plan, batch, seen, chain.values(step), threshold),
                 progress=work * (step.step + 1),
             )
         probability, fine = to_numpy(step.probability), to_numpy(step.fine_probability)
@@ -346,14 +348,19 @@ class Refiner:
 
 
 def _masks_of(
-    plan: Plan, batch: Sequence[Job], seen: Mask, values: Tensor
+    plan: Plan, batch: Sequence[Job], seen: Mask, values: Tensor, threshold: float
 ) -> Callable[[int], Mask]:
-    """A function that brings object k's mask to the pixels when somebody asks."""
+    """A function that brings object k's mask to the pixels when somebody asks.
+
+    It is cut as the result will be, so that the last step shows it before the guards.
+    """
 
     def mask(k: int) -> Mask:
         job = batch[k]
         coarse, pinned = plan.mask(job), plan.pins(job)
-        shown = transfer(to_numpy(values[k]), seen[k], coarse, job.crop)[0]
+        shown, answer = transfer(to_numpy(values[k]), seen[k], coarse, job.crop)
+        if not job.crop.is_reduced:
+            shown = cut_at(shown, answer, threshold)
         return shown if pinned is None else np.where(pinned, coarse, shown)
 
     return mask

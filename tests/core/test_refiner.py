@@ -754,6 +754,17 @@ def test_pixels_belong_to_an_object_from_the_threshold_on() -> None:
     assert result.record["options"]["threshold"] == 0.4
 
 
+def test_the_last_step_shows_what_the_threshold_makes_of_it() -> None:
+    image, coarse = ringed()
+    refiner = Refiner(stub_model(three_answers, threshold=0.4))
+    shown = dict[int, Array]()
+    for event in refiner.steps(image, coarse):
+        if isinstance(event, StepDone):
+            shown[event.step] = event.mask(0)
+            (box,) = event.boxes
+    np.testing.assert_array_equal(shown[max(shown)], image[box.slices] >= 100)
+
+
 def test_a_drawn_end_knows_no_threshold() -> None:
     image, coarse = ringed()
     results = [
