@@ -315,6 +315,14 @@ class RefineOptions:
         maximum=0.95,
         source="method 2",
     )
+    consensus: float | None = option(
+        None,
+        "By how much that threshold moves where all other masks of the image seem too "
+        "small, or too large; 0 is off.",
+        minimum=0,
+        maximum=1,
+        source="method 2",
+    )
     pixel_doubt: float | None = option(
         None,
         "Pixels less certain than this keep their coarse value; 0 is off.",
@@ -401,6 +409,7 @@ PUBLISHED: dict[str, Any] = {
     "last": "soft",
     "flips": False,
     "threshold": 0.5,
+    "consensus": 0.0,
     "pixel_doubt": 0.0,
     "doubt": 1.0,
     "band": 0.0,

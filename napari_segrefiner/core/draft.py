@@ -85,8 +85,8 @@ class Draft:
 def cut_at(mask: Mask, probability: Plane, threshold: float) -> Mask:
     """A mask that was cut at one half, cut at a threshold of P instead, (h, w) bool.
 
-    Pixels that do not follow P stay as they are: they keep their coarse value, since the
-    network agreed with it.
+    Pixels that do not follow P stay as they are: they keep their coarse value, since
+    the network agreed with it.
     """
     follows = mask == (probability >= 0.5)
     return np.where(follows, probability >= threshold, mask)

@@ -39,6 +39,7 @@ class OptionKeywords(TypedDict, total=False):
     last: Last | None
     flips: bool | None
     threshold: float | None
+    consensus: float | None
     pixel_doubt: float | None
     doubt: float | None
     band: float | None

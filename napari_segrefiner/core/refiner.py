@@ -147,6 +147,7 @@ class Refiner:
         # States that were drawn are no probabilities.
         is_drawn = chosen.last == "sampled"
         self._threshold = 0.5 if is_drawn else known(chosen.threshold)
+        self._consensus = 0.0 if is_drawn else known(chosen.consensus)
 
     def steps(
         self,
@@ -234,7 +235,13 @@ class Refiner:
             has_given_noise=noise is not None,
         )
         yield RunStarted(len(plan.ids), self._strategy.chain.n_steps, record)
-        settlement = Settlement(plan, self._guards, surface, self._threshold)
+        settlement = Settlement(
+            plan,
+            self._guards,
+            surface,
+            threshold=self._threshold,
+            consensus=self._consensus,
+        )
         yield from self._refine_all(plan, settlement, noise)
         report = settlement.finish(closes_gaps=known(self.options.close_gaps))
         return report, record

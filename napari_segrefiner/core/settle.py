@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_segrefiner.core.consensus import common_thresholds, vote
+from napari_segrefiner.core.draft import Draft
 from napari_segrefiner.core.events import ObjectReport, Status
 from napari_segrefiner.core.report import (
     Uncertainty,
@@ -21,12 +23,14 @@ from napari_segrefiner.geometry import Box
 from napari_segrefiner.metrics import iou
 
 if TYPE_CHECKING:
-    from napari_segrefiner.core.draft import Draft
     from napari_segrefiner.core.guards import Guards
     from napari_segrefiner.core.objects import LabelledObject
     from napari_segrefiner.core.plan import Job, Plan
 
 Mask = npt.NDArray[np.bool_]
+
+#: P = 1 in the 16 bits that it is kept in.
+MOST = np.float32(np.iinfo(np.uint16).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,36 @@ class Outcome:
     uncertainty: Uncertainty
     is_held: bool
     n_windows: int
+
+
+class Answer(NamedTuple):
+    """A last draft until all others are known, in three bytes a pixel, and its vote."""
+
+    job: Job
+    mask: Mask
+    probability: npt.NDArray[np.uint16]
+    was_asked: bool
+    n_windows: int
+    vote: float
+
+    @classmethod
+    def of(cls, job: Job, draft: Draft) -> Answer:
+        """What is kept of a draft; it may be let go of."""
+        return cls(
+            job,
+            draft.mask,
+            np.rint(draft.probability * MOST).astype(np.uint16),
+            draft.was_asked,
+            draft.n_windows,
+            vote(draft.coarse, draft.mask, draft.probability),
+        )
+
+    def draft(self, coarse: Mask) -> Draft:
+        """The draft again, without what only further passes need."""
+        probability = self.probability.astype(np.float32) / MOST
+        draft = Draft(self.job.crop, coarse, self.mask, probability, probability)
+        draft.was_asked, draft.n_windows = self.was_asked, self.n_windows
+        return draft
 
 
 class Surface(Protocol):
@@ -71,15 +105,26 @@ class Settlement:
         Shows the result once :meth:`finish` was called.
     threshold : float
         Probability from which a pixel belongs to its object (method 2).
+    consensus : float
+        By how much all objects together may move it; 0: each is settled at once.
     """
 
     def __init__(
-        self, plan: Plan, guards: Guards, surface: Surface, threshold: float = 0.5
+        self,
+        plan: Plan,
+        guards: Guards,
+        surface: Surface,
+        *,
+        threshold: float = 0.5,
+        consensus: float = 0.0,
     ) -> None:
         self._plan = plan
         self._guards = guards
         self._surface = surface
         self._threshold = threshold
+        self._consensus = consensus
+        #: By object and the rank of its part, as the outcomes below.
+        self._answers: dict[tuple[int, int], Answer] = {}
         #: By object, then by the rank of its parts: a batch that begins anew settles
         #: its first ones again.
         self._outcomes: dict[int, dict[int, Outcome]] = {}
@@ -92,13 +137,31 @@ class Settlement:
         return self._guards.holds(found.mean)
 
     def settle(self, job: Job, draft: Draft) -> None:
+        """Settle an object's last draft, at once or when all objects have voted."""
+        if self._consensus:
+            self._answers[job.target.id, job.rank] = Answer.of(job, draft)
+        else:
+            self._settle(job, draft, self._threshold)
+
+    def _settle_answers(self) -> None:
+        """Settle what was put off, at the thresholds that all answers agree on."""
+        asked = [key for key, answer in self._answers.items() if answer.was_asked]
+        votes = [self._answers[key].vote for key in asked]
+        moved = common_thresholds(self._threshold, votes, self._consensus)
+        thresholds = dict(zip(asked, moved, strict=True))
+        while self._answers:
+            key, answer = self._answers.popitem()
+            draft = answer.draft(self._plan.mask(answer.job))
+            self._settle(answer.job, draft, thresholds.get(key, self._threshold))
+
+    def _settle(self, job: Job, draft: Draft, threshold: float) -> None:
         """Ask the guards about an object's last draft, and paint it."""
         uncertainty = measure_uncertainty(draft.coarse, draft.mask, draft.probability)
         refined = draft.coarse
         # Whether there is a change at all is decided at one half, not at the threshold.
         stays = self._guards.leaves(draft.mask, draft.coarse, draft.probability)
         if not stays:
-            cut = draft.cut(self._threshold)
+            cut = draft.cut(threshold)
             refined = self._guards.limit(cut, draft.coarse, draft.probability)
         inside = job.crop.inside
         if job.own is not None:
@@ -116,6 +179,7 @@ class Settlement:
 
     def finish(self, *, closes_gaps: bool) -> tuple[ObjectReport, ...]:
         """Settle what only the whole image can, and report on every object, by id."""
+        self._settle_answers()
         refined = [o for o in self._plan.coarse.objects if o.id in self._outcomes]
         regions = {o.id: self._region(o.id) for o in refined}
         # The published code lets objects vanish.

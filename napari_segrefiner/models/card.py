@@ -70,6 +70,7 @@ class Defaults:
     last: Last = "mean"
     flips: bool = False
     threshold: float = 0.5
+    consensus: float = 0.0
     pixel_doubt: float = 0.0
     doubt: float = 1.0
     band: float = 0.0

@@ -1,0 +1,123 @@
+"""Objects of an image whose masks all seem too small, or too large, say so together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from skimage.draw import disk as disk_at
+from torch import Tensor
+
+from napari_segrefiner import refine
+from napari_segrefiner.core.masks import refine_masks
+from napari_segrefiner.models.catalogue import load_model
+from tests.core.stubs import stub_model
+
+Array = np.ndarray[Any, Any]
+PLACES = ((40, 40), (40, 130), (130, 40), (130, 130))
+CORE, RING = 200, 100
+
+
+def disks(radii: tuple[int, ...]) -> Array:
+    """Labels 1, 2 ... of disks with these radii at PLACES."""
+    labels = np.zeros((170, 170), np.uint8)
+    for label, ((y, x), radius) in enumerate(zip(PLACES, radii, strict=True), start=1):
+        labels[disk_at((y, x), radius, shape=labels.shape)] = label
+    return labels
+
+
+def picture() -> Array:
+    """Bright disks of 14 px within rings that reach to 18 px."""
+    image = np.zeros((170, 170), np.uint8)
+    image[disks((18, 18, 18, 18)) > 0] = RING
+    image[disks((14, 14, 14, 14)) > 0] = CORE
+    return image
+
+
+def doubtful_rings(x: Tensor, index: Tensor) -> Tensor:
+    """P is .99 where it is bright, .35 in the rings and .01 elsewhere."""
+    low, high = (x[:, :1].amin((2, 3), True), x[:, :1].amax((2, 3), True))
+    share = (x[:, :1] - low) / (high - low)
+    p = torch.where(share > 0.75, 0.99, torch.where(share > 0.25, 0.35, 0.01))
+    return torch.logit(p)
+
+
+MODEL = stub_model(doubtful_rings)
+
+
+def rings(labels: Array) -> float:
+    """The share of the rings that the labels cover; they cover all that is bright."""
+    assert (labels[picture() == CORE] > 0).all()
+    return float((labels[picture() == RING] > 0).mean())
+
+
+def test_masks_that_are_all_too_small_grow_further_together() -> None:
+    coarse = disks((10, 10, 10, 10))
+    assert rings(refine(picture(), coarse, model=MODEL).labels) < 0.15
+    together = refine(picture(), coarse, model=MODEL, consensus=1.0)
+    assert rings(together.labels) > 0.95
+    assert together.record["options"]["consensus"] == 1.0
+
+
+def test_an_object_alone_keeps_the_threshold() -> None:
+    coarse = np.where(disks((10, 10, 10, 10)) == 2, 2, 0)
+    plain = refine(picture(), coarse, model=MODEL)
+    alone = refine(picture(), coarse, model=MODEL, consensus=1.0)
+    np.testing.assert_array_equal(alone.labels, plain.labels)
+
+
+def test_masks_that_err_to_both_sides_change_nothing() -> None:
+    coarse = disks((10, 10, 24, 24))
+    result = refine(picture(), coarse, model=MODEL, consensus=1.0)
+    assert rings(result.labels) < 0.15
+
+
+def test_masks_that_are_all_too_large_shrink_further_together() -> None:
+    coarse = disks((26, 26, 26, 26))
+    given = {"model": MODEL, "threshold": 0.3}
+    assert rings(refine(picture(), coarse, **given).labels) > 0.95
+    assert rings(refine(picture(), coarse, **given, consensus=1.0).labels) < 0.15
+
+
+def test_the_order_of_batches_does_not_matter() -> None:
+    coarse = disks((9, 11, 16, 12))
+    results = [
+        refine(picture(), coarse, model=MODEL, consensus=1.0, batch_size=size)
+        for size in (1, 3, 32)
+    ]
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0].labels, other.labels)
+        assert results[0].report == other.report
+
+
+def test_a_drawn_end_has_no_consensus() -> None:
+    coarse = disks((10, 10, 10, 10))
+    given = {"model": MODEL, "last": "sampled"}
+    plain = refine(picture(), coarse, **given, consensus=0.0)
+    together = refine(picture(), coarse, **given, consensus=1.0)
+    np.testing.assert_array_equal(plain.labels, together.labels)
+
+
+def test_masks_that_overlap_have_one_too() -> None:
+    coarse = disks((10, 10, 10, 10))
+    masks = np.stack([coarse == label for label in range(1, 5)])
+    refined = refine_masks(picture(), masks, model=MODEL, consensus=1.0).masks
+    assert rings(refined.any(axis=0)) > 0.95
+
+
+@pytest.mark.parametrize("labels_are", ["objects", "classes"])
+def test_waiting_for_all_answers_loses_nothing(labels_are: Any) -> None:
+    """Drafts are put away in fewer bits until the last one has come."""
+    rng = np.random.default_rng(3)
+    image = np.clip(picture() + rng.normal(0, 25, (170, 170)), 0, 255).astype(np.uint8)
+    coarse = disks((12, 17, 15, 30))
+    given = {"model": load_model(), "labels_are": labels_are}
+    at_once = refine(image, coarse, **given, consensus=0.0)
+    waited = refine(image, coarse, **given, consensus=1e-12)
+    np.testing.assert_array_equal(at_once.labels, waited.labels)
+    assert (at_once.labels != coarse).any()
+    for one, other in zip(at_once.report, waited.report, strict=True):
+        assert one.status == other.status
+        assert one.uncertainty == pytest.approx(other.uncertainty, abs=1e-4)
