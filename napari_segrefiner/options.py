@@ -209,12 +209,15 @@ def check_names(options: type[Any], names: Iterable[str]) -> None:
 
 Mode = Literal["objects", "whole", "auto"]
 LabelsAre = Literal["objects", "classes", "parts"]
+Direction = Literal["both", "grow", "shrink"]
 Preset = Literal["default", "published"]
 Transition = Literal["marginal", "absorbing"]
 Last = Literal["soft", "sampled", "mean"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 ChannelAxis = Literal["auto", "none", "first", "last"]
+#: Bounds of a threshold of probability, beyond which it would decide alone.
+LEAST, MOST = 0.05, 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +238,12 @@ class RefineOptions:
         "objects",
         "objects: a label is one object; classes: a label is a class with many parts; "
         "parts: all labels together are one object.",
+    )
+    direction: Direction = option(
+        "both",
+        "grow: masks only gain pixels, for those that are all too small; shrink: they "
+        "only lose some, for those that are all too large; both: whatever is needed.",
+        source="method 7",
     )
     ids: tuple[int, ...] = option((), "Labels to refine, as in 3,7; none given: all.")
     steps: int | None = option(
@@ -311,8 +320,8 @@ class RefineOptions:
         None,
         "Probability from which a pixel belongs to its object; less makes objects "
         "larger. Objects on a reduced grid without windows are cut at 0.5.",
-        minimum=0.05,
-        maximum=0.95,
+        minimum=LEAST,
+        maximum=MOST,
         source="method 2",
     )
     consensus: float | None = option(
@@ -393,6 +402,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Iterable) and not isinstance(value, str):
         return tuple(map(_plain, value))
     return value
+
+
+def threshold_bounds(threshold: float) -> tuple[float, float]:
+    """How far a threshold moves where masks are all too small, or all too large.
+
+    Examples
+    --------
+    >>> threshold_bounds(0.4)
+    (0.1, 0.8)
+    """
+    return max(threshold / 4, LEAST), min(1 - (1 - threshold) / 3, MOST)
 
 
 #: What preset ``published`` stands for, whatever the card says (method 5).

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from napari_segrefiner.options import threshold_bounds
+
 Mask = npt.NDArray[np.bool_]
 Plane = npt.NDArray[np.float32]
 
 #: Mean votes where masks err to neither side; which one depends on the kind of object.
 USUAL = (-0.05, 0.25)
-#: A moved threshold keeps these shares of its ways to 0 and to 1.
-LEAST_LEFT, MOST_LEFT = 1 / 4, 1 / 3
 
 
 def vote(coarse: Mask, mask: Mask, probability: Plane) -> float:
@@ -75,7 +75,7 @@ def common_thresholds(
     """
     # An exact sum, which is the same in whatever order batches came.
     total = math.fsum(votes)
-    lowest, highest = threshold * LEAST_LEFT, 1 - (1 - threshold) * MOST_LEFT
+    lowest, highest = threshold_bounds(threshold)
     means = [(total - own) / (len(votes) + 1) for own in votes]
     shifts = [strength * (mean - min(max(mean, USUAL[0]), USUAL[1])) for mean in means]
     return [min(max(threshold - shift, lowest), highest) for shift in shifts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ from scipy import ndimage
 
 from napari_segrefiner.core.boundary import edge, near
 from napari_segrefiner.metrics import iou
+
+if TYPE_CHECKING:
+    from napari_segrefiner.options import Direction
 
 Mask = npt.NDArray[np.bool_]
 
@@ -34,6 +38,8 @@ class Guards:
     least_piece : float
         Connected pieces of a change with fewer pixels than this share of its largest
         one are taken back; 0 is off.
+    direction : {"both", "grow", "shrink"}
+        Whether masks gain and lose pixels, or only one of both.
     """
 
     pixel_doubt: float = 0.0
@@ -41,6 +47,7 @@ class Guards:
     band: float = 0.0
     least_change: float = 0.0
     least_piece: float = 0.0
+    direction: Direction = "both"
 
     def leaves(
         self, refined: Mask, coarse: Mask, probability: npt.NDArray[np.float32]
@@ -76,10 +83,19 @@ class Guards:
         """Whether an object of this uncertainty keeps its coarse mask."""
         return uncertainty > self.doubt
 
+    def towards(self, refined: Mask, coarse: Mask) -> Mask:
+        """The refined mask, as far as it goes in the direction that is wanted."""
+        if self.direction == "grow":
+            return refined | coarse
+        if self.direction == "shrink":
+            return refined & coarse
+        return refined
+
     def _near_and_sure(
         self, refined: Mask, coarse: Mask, probability: npt.NDArray[np.float32]
     ) -> Mask:
-        """The refined mask without changes in doubt or far from the boundary."""
+        """The refined mask without unwanted changes, or in doubt, or far away."""
+        refined = self.towards(refined, coarse)
         if self.pixel_doubt > 0:
             is_doubtful = np.abs(2.0 * probability - 1.0) < self.pixel_doubt
             refined = np.where(is_doubtful, coarse, refined)

@@ -8,6 +8,7 @@ from typing import TypedDict
 from napari_segrefiner.options import (
     ChannelAxis,
     Device,
+    Direction,
     LabelsAre,
     Last,
     Mode,
@@ -26,6 +27,7 @@ class OptionKeywords(TypedDict, total=False):
     mode: Mode
     preset: Preset
     labels_are: LabelsAre
+    direction: Direction
     ids: tuple[int, ...]
     steps: int | None
     windows: bool | None

@@ -143,6 +143,7 @@ class Refiner:
             band=known(chosen.band),
             least_change=known(chosen.least_change),
             least_piece=known(chosen.least_piece),
+            direction=chosen.direction,
         )
         # States that were drawn are no probabilities.
         is_drawn = chosen.last == "sampled"
@@ -307,7 +308,7 @@ class Refiner:
                 n_steps=chain.n_steps,
                 ids=tuple(job.target.id for job in batch),
                 boxes=tuple(job.crop.inside for job in batch),
-                mask=_masks_of(plan, batch, seen, chain.values(step), threshold),
+                mask=self._masks_of(plan, batch, seen, chain.values(step), threshold),
                 progress=work * (step.step + 1),
             )
         probability, fine = to_numpy(step.probability), to_numpy(step.fine_probability)
@@ -353,24 +354,30 @@ class Refiner:
         streams = [job.stream for job in batch]
         return SeededNoise(self.options.seed, ids, batch[0].crop.grid, streams)
 
+    def _masks_of(
+        self,
+        plan: Plan,
+        batch: Sequence[Job],
+        seen: Mask,
+        values: Tensor,
+        threshold: float,
+    ) -> Callable[[int], Mask]:
+        """A function that brings object k's mask to the pixels when somebody asks.
 
-def _masks_of(
-    plan: Plan, batch: Sequence[Job], seen: Mask, values: Tensor, threshold: float
-) -> Callable[[int], Mask]:
-    """A function that brings object k's mask to the pixels when somebody asks.
+        It is cut as the result will be, so that the last step shows it before the
+        guards.
+        """
 
-    It is cut as the result will be, so that the last step shows it before the guards.
-    """
+        def mask(k: int) -> Mask:
+            job = batch[k]
+            coarse, pinned = plan.mask(job), plan.pins(job)
+            shown, answer = transfer(to_numpy(values[k]), seen[k], coarse, job.crop)
+            if not job.crop.is_reduced:
+                shown = cut_at(shown, answer, threshold)
+            shown = self._guards.towards(shown, coarse)
+            return shown if pinned is None else np.where(pinned, coarse, shown)
 
-    def mask(k: int) -> Mask:
-        job = batch[k]
-        coarse, pinned = plan.mask(job), plan.pins(job)
-        shown, answer = transfer(to_numpy(values[k]), seen[k], coarse, job.crop)
-        if not job.crop.is_reduced:
-            shown = cut_at(shown, answer, threshold)
-        return shown if pinned is None else np.where(pinned, coarse, shown)
-
-    return mask
+        return mask
 
 
 def as_options(

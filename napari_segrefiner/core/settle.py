@@ -158,10 +158,12 @@ class Settlement:
         """Ask the guards about an object's last draft, and paint it."""
         uncertainty = measure_uncertainty(draft.coarse, draft.mask, draft.probability)
         refined = draft.coarse
-        # Whether there is a change at all is decided at one half, not at the threshold.
-        stays = self._guards.leaves(draft.mask, draft.coarse, draft.probability)
+        cut, is_led = draft.cut(threshold), self._guards.direction != "both"
+        # Whether there is a change at all is decided at one half, not at the threshold,
+        # unless the user has told that there must be one.
+        asked = cut if is_led else draft.mask
+        stays = self._guards.leaves(asked, draft.coarse, draft.probability)
         if not stays:
-            cut = draft.cut(threshold)
             refined = self._guards.limit(cut, draft.coarse, draft.probability)
         inside = job.crop.inside
         if job.own is not None:
@@ -173,6 +175,8 @@ class Settlement:
         if stays or is_held:  # what is right already gives nothing to its neighbours
             self._surface.hold(job.target, self._plan.own(job))
         else:
+            if self._guards.direction == "grow":  # no neighbour takes what it has
+                self._surface.hold(job.target, self._plan.own(job))
             self._surface.paint(job.target.id, inside, refined, draft.probability)
         outcome = Outcome(job, uncertainty, is_held, draft.n_windows)
         self._outcomes.setdefault(job.target.id, {})[job.rank] = outcome

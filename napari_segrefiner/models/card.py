@@ -13,9 +13,11 @@ from napari_segrefiner.network_config import NetworkConfig
 from napari_segrefiner.options import (
     PUBLISHED,
     PUBLISHED_WHOLE,
+    Direction,
     Last,
     RefineOptions,
     Transition,
+    threshold_bounds,
 )
 
 Normalisation = Literal["imagenet", "window"]
@@ -199,7 +201,19 @@ def resolve(options: RefineOptions, card: ModelCard) -> RefineOptions:
         preset = dataclasses.asdict(card.defaults)
         if options.mode != "objects":  # windows are what the other modes are about
             preset["windows"] = True
+        if options.direction != "both":
+            preset |= _bolder(preset, options.direction)
     missing = {
         name: value for name, value in preset.items() if getattr(options, name) is None
     }
     return dataclasses.replace(options, **missing)
+
+
+def _bolder(preset: dict[str, Any], direction: Direction) -> dict[str, Any]:
+    """What is different where masks can change in one direction alone (method 7)."""
+    lowest, highest = threshold_bounds(preset["threshold"])
+    return {
+        "threshold": lowest if direction == "grow" else highest,
+        "doubt": min(1.0, 1.25 * preset["doubt"]),
+        "consensus": 0.0,
+    }
