@@ -47,14 +47,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; returns the exit code."""
     from napari_segrefiner.cli.flags import read_flags
-    from napari_segrefiner.io.atomic import check_destination, write_text
+    from napari_segrefiner.io.atomic import check_destinations, write_text
+    from napari_segrefiner.models.files import model_files
 
     options = read_flags(arguments, RefineOptions)
     if arguments.threads < 0 or arguments.repeats < 1:
-        msg = "--threads is at least 0 and --repeats at least 1; correct them."
+        msg = (
+            f"--threads is {arguments.threads} and --repeats {arguments.repeats}; at "
+            "least 0 and 1 are expected."
+        )
         raise OptionError(msg)
-    if arguments.json:
-        check_destination(arguments.json, overwrite=arguments.overwrite)
+    check_destinations(
+        arguments.json,
+        overwrite=arguments.overwrite,
+        inputs=model_files(arguments.model),
+    )
 
     import torch
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from napari_segrefiner.evaluation.pairing import Pairing
     from napari_segrefiner.evaluation.scores import ImageScores
 
-#: Lines about what was left out that go to the terminal; the JSON has them all.
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
@@ -114,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.evaluation.outputs import scores_json
     from napari_segrefiner.evaluation.tables import format_table
     from napari_segrefiner.io.atomic import check_destinations, write_text
+    from napari_segrefiner.models.files import model_files
 
     more = _more_layers(arguments)
     outputs = (arguments.json, arguments.html)
@@ -126,6 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
         for one in found.files
         for path in (one.truth, *one.layers.values(), one.image)
     ]
+    read += model_files(arguments.model)
     check_destinations(
         *outputs, overwrite=arguments.overwrite, inputs=[arguments.tuned, *read]
     )
@@ -163,6 +163,7 @@ def _run_effort(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.evaluation.folders import LeftOut
     from napari_segrefiner.io.atomic import check_destinations, write_text
     from napari_segrefiner.models.catalogue import load_model
+    from napari_segrefiner.models.files import model_files
 
     if arguments.images is None or arguments.limit < 1:
         msg = "--effort needs --images and a --limit of at least 1."
@@ -173,6 +174,7 @@ def _run_effort(arguments: argparse.Namespace) -> int:
         arguments.truth, arguments.images, arguments.limit
     )
     read = [path for one in subjects for path in (one.image, one.labels)]
+    read += model_files(arguments.model)
     check_destinations(*outputs, overwrite=arguments.overwrite, inputs=read)
     if not subjects:
         _complain(left_out)

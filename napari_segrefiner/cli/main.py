@@ -94,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         format="%(levelname)s %(name)s: %(message)s",
     )
     _print_any_name()
+    if sys.stderr is None:  # closed by whoever started it; progress is written there
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - until the end
     try:
         try:
             with _cleared_up():

@@ -171,12 +171,19 @@ def _remove(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from napari_segrefiner.io.atomic import check_destinations
     from napari_segrefiner.models.average import average_models
     from napari_segrefiner.models.catalogue import load_model
     from napari_segrefiner.models.deepen import deepen
     from napari_segrefiner.models.export import export_model, read_facts
 
     facts = read_facts(arguments.facts) if arguments.facts else {}
+    check_destinations(
+        arguments.output,
+        arguments.output.with_suffix(".json"),
+        overwrite=arguments.overwrite,
+        inputs=[arguments.facts],
+    )
     model = load_model(arguments.model)
     if arguments.average_with:
         model = average_models([model, *map(load_model, arguments.average_with)])

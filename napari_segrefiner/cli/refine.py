@@ -195,6 +195,7 @@ def _check_outputs(arguments: argparse.Namespace, labels: npt.NDArray[Any]) -> N
     """Refuse outputs that cannot be written before any work is done."""
     from napari_segrefiner.io.atomic import check_destinations
     from napari_segrefiner.io.labels import check_writable
+    from napari_segrefiner.models.files import model_files
 
     check_writable(
         arguments.output,
@@ -210,7 +211,7 @@ def _check_outputs(arguments: argparse.Namespace, labels: npt.NDArray[Any]) -> N
             arguments.image,
             arguments.labels,
             arguments.pinned,
-            Path(arguments.model),
+            *model_files(arguments.model),
         ],
     )
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 #: The paper's models for whole images and for instances.
 WHOLE_MODEL, INSTANCE_MODEL = "segrefiner-hr", "segrefiner-lr"
-#: Sentences about what is left out that go to the terminal.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -276,6 +275,7 @@ def _model_json(model: Model | None) -> dict[str, str] | None:
 def _check_outputs(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be written before any work is done."""
     from napari_segrefiner.io.atomic import check_destinations
+    from napari_segrefiner.models.files import model_files
 
     if arguments.action == "coco":
         check_destinations(
@@ -286,14 +286,14 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
                 arguments.data,
                 arguments.coarse,
                 arguments.refined,
-                Path(arguments.model),
+                *model_files(arguments.model),
             ],
         )
         return
     check_destinations(
         arguments.json,
         overwrite=arguments.overwrite,
-        inputs=[Path(arguments.model)],
+        inputs=model_files(arguments.model),
     )
     if not arguments.output:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -43,7 +44,8 @@ def when_input_ends(act: Callable[[], None]) -> None:
 
 def _wait(act: Callable[[], None]) -> None:
     # Not through sys.stdin: Python waits at its exit for whoever reads from that.
-    os.read(0, 1)
+    with contextlib.suppress(OSError):  # closed before: that is an end as well
+        os.read(0, 1)
     act()
 
 

@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.io.atomic import check_destinations
     from napari_segrefiner.io.datasets import annotation_files, is_data
     from napari_segrefiner.models.catalogue import load_model
+    from napari_segrefiner.models.files import model_files
     from napari_segrefiner.options import RefineOptions
 
     baselines = find_baselines(names(arguments.baselines))
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         inputs=[
             *annotation_files(arguments.data),
             *[arguments.output] * is_data(arguments.output, arguments.data),
-            Path(arguments.model),
+            *model_files(arguments.model),
         ],
     )
     model = load_model(arguments.model)

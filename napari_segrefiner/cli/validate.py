@@ -102,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.evaluation.validation import variants
     from napari_segrefiner.io.atomic import check_destinations
     from napari_segrefiner.io.datasets import annotation_files, is_data
+    from napari_segrefiner.models.files import model_files
 
     plan = read_plan(arguments)
     runs = variants(
@@ -125,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
             *annotation_files(arguments.data),
             *(one for one in written if one and is_data(one, arguments.data)),
             arguments.tuned,
-            Path(arguments.model),
+            *model_files(arguments.model),
         ],
     )
     if arguments.output:

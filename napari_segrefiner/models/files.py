@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from napari_segrefiner.errors import ModelError
 from napari_segrefiner.models.card import ModelCard
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SUFFIX = ".safetensors"
 #: The model of a training's folder that counts.
@@ -46,6 +43,20 @@ def find_weights(path: Path) -> Path:
         )
         raise ModelError(message)
     return path
+
+
+def model_files(model: str) -> list[Path]:
+    """Files that a model is read from, which nothing that is written may replace.
+
+    Of a model that is named by its path: of one in the list of models, or one that
+    cannot be read, there are none.
+    """
+    path = Path(model)
+    if not path.exists():
+        return []
+    if not path.is_dir():
+        return [path, path.with_suffix(".json")]
+    return [*path.glob("*" + SUFFIX), *path.glob("*.json")]
 
 
 def file_sha256(path: Path) -> str:

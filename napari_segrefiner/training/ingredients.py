@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from napari_segrefiner.errors import InputError
 from napari_segrefiner.training import simulate as mixed
 from napari_segrefiner.training.simulate import (
     PLAIN,
@@ -135,7 +136,13 @@ INGREDIENTS: dict[str, Maker] = {
 
 
 def draw_views(pictures: Sequence[Picture], n: int, side: int, seed: int) -> list[View]:
-    """Windows of `side` px on random objects of random pictures."""
+    """Windows of `side` px on random objects of random pictures; at most `n`.
+
+    Raises
+    ------
+    InputError
+        If none of them shows anything of its object.
+    """
     rng = np.random.default_rng(seed)
     views = []
     for _ in range(n):
@@ -146,6 +153,12 @@ def draw_views(pictures: Sequence[Picture], n: int, side: int, seed: int) -> lis
         image, fine, others, _ = warp_window(picture, upright, side, thing.label)
         if fine.any():
             views.append(View(image, fine, others))
+    if not views:
+        message = (
+            f"{n} windows of {side} px around the objects show nothing of them: they "
+            "are too thin, or their parts too far from each other. Choose other labels."
+        )
+        raise InputError(message)
     return views
 
 

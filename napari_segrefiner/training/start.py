@@ -14,12 +14,21 @@ import torch
 from napari_segrefiner.errors import InputError, ModelError, OptionError
 from napari_segrefiner.models.card import Grids, ModelCard
 from napari_segrefiner.models.catalogue import load_model
+from napari_segrefiner.models.files import BEST
 from napari_segrefiner.models.install import check_name
 from napari_segrefiner.models.published import card_of_published_kind
 from napari_segrefiner.network import DenoisingUNet
 from napari_segrefiner.network_config import SMALL, NetworkConfig
 from napari_segrefiner.train_options import NONE, TrainOptions, known
-from napari_segrefiner.training.run_state import RunConfig, RunFolder
+from napari_segrefiner.training.curves import CURVES
+from napari_segrefiner.training.examples import EXAMPLES
+from napari_segrefiner.training.run_state import (
+    KEPT,
+    LOG,
+    VALIDATION,
+    RunConfig,
+    RunFolder,
+)
 
 if TYPE_CHECKING:
     from napari_segrefiner.models.checkpoint import Model
@@ -56,6 +65,8 @@ def start(
             "choose another folder."
         )
         raise OptionError(message)
+    if not is_used:
+        _check_files(run)
     team.wait()  # before the first process writes what the others look for
     if is_used:
         config = run.read_config()
@@ -71,6 +82,18 @@ def start(
     run.write_config(config)
     team.wait()
     return config, network
+
+
+def _check_files(run: RunFolder) -> None:
+    """Refuse a folder with files of no training that this one would replace."""
+    names = (BEST, Path(BEST).with_suffix(".json").name, LOG, VALIDATION, CURVES)
+    for name in (*names, EXAMPLES, KEPT):
+        if (run.path / name).exists():
+            message = (
+                f"{run.path / name} is of no training here, and would be replaced; "
+                "choose another folder."
+            )
+            raise InputError(message)
 
 
 def device_of(run: RunFolder, options: TrainOptions) -> Device:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from napari_segrefiner import __version__
@@ -162,3 +164,18 @@ def test_whatever_fails_is_one_line_and_exit_code_1(error, monkeypatch, capsys):
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "--debug" in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_commands_work_without_an_error_output(tmp_path):
+    """As services and schedulers start programs; progress is written there."""
+    labels = np.zeros((60, 60), np.uint8)
+    labels[20:40, 20:40] = 1
+    np.save(tmp_path / "a.npy", labels)
+    words = [sys.executable, "-m", "napari_segrefiner", "refine", "a.npy", "a.npy"]
+    command = shlex.join([*words, "-o", "out.npy", "--steps", "1"]) + " 2>&-"
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert np.load(tmp_path / "out.npy").shape == (60, 60)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from napari_segrefiner.cli import models
-from napari_segrefiner.errors import DownloadError, ModelError
+from napari_segrefiner.errors import DownloadError, InputError, ModelError
 from napari_segrefiner.models.catalogue import FOLDER_VARIABLE, load_model
 from napari_segrefiner.models.export import export_model
 from tests.models.official import published_content, save, weights_of
@@ -244,3 +244,19 @@ models.run(parser.parse_args({action.split()}))
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_facts_are_not_replaced_by_the_card(folder, tmp_path):
+    facts = tmp_path / "mine.json"
+    facts.write_text('{"licence": "CC0"}')
+    with pytest.raises(InputError, match=r"mine\.json is one of the inputs"):
+        run(
+            "export",
+            "default",
+            "-o",
+            facts.with_suffix(".safetensors"),
+            "--facts",
+            facts,
+            "--overwrite",
+        )
+    assert facts.read_text() == '{"licence": "CC0"}'

@@ -258,6 +258,22 @@ def test_the_input_is_never_the_output(files, model, capsys):
     assert "is one of the inputs" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("named", ["", "filler.safetensors"])
+@pytest.mark.parametrize("taken", ["filler.safetensors", "filler.json"])
+def test_no_file_of_the_model_is_replaced(files, model, capsys, named, taken):
+    folder = files / "folder"
+    folder.mkdir()
+    for ending in (".safetensors", ".json"):
+        source = model.with_suffix(ending)
+        content = source.read_bytes() if source.exists() else b"{}"
+        (folder / source.name).write_bytes(content)
+    before = (folder / taken).read_bytes()
+    words = ["--report", str(folder / taken), "--overwrite"]
+    assert refine(files, str(folder / named), *words) == 2
+    assert "is one of the inputs" in capsys.readouterr().err
+    assert (folder / taken).read_bytes() == before
+
+
 @pytest.mark.parametrize("ids", ["", ",", " "])
 def test_ids_that_name_no_label_are_not_all_labels(files, model, capsys, ids):
     assert refine(files, model, "--ids", ids) == 2

@@ -92,3 +92,15 @@ def test_what_is_read_is_not_replaced(
     assert main(["simulate", str(data), "-o", str(path), "--overwrite"]) == 2
     assert "is one of the inputs" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+def test_objects_that_no_window_shows_are_told_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = np.zeros((2000, 2000), np.uint8)
+    line[1000] = 1
+    np.save(tmp_path / "line.npy", line)
+    out = tmp_path / "sheet.png"
+    assert main(["simulate", str(tmp_path / "line.npy"), "-o", str(out)]) == 2
+    assert "too thin" in capsys.readouterr().err
+    assert not out.exists()

@@ -155,3 +155,18 @@ def test_a_set_of_one_image_is_told_to_be_no_honest_validation(
     model = load_model(tmp_path / "one" / BEST)
     assert model.card.limits.startswith(sentence)
     assert model.card.metrics["sets"]["cells"]["n_windows"] == 4
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "best.json", "log.csv", "kept"])
+def test_files_of_others_are_not_replaced_by_a_run(
+    cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / name).write_bytes(b"mine")
+    words = ["train", str(cells), "-o", str(run), *FEW, "--iterations", "2"]
+    for call in (words, [*words, "--resume"]):
+        assert main(call) == 2
+        assert f"{name} is of no training here" in capsys.readouterr().err
+    assert (run / name).read_bytes() == b"mine"
+    assert [path.name for path in run.iterdir() if path.name != "lock"] == [name]

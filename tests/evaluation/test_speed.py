@@ -73,6 +73,11 @@ def test_benchmark_prints_and_writes_objects_per_second(tmp_path, monkeypatch, c
     path = tmp_path / "times.json"
     words = ["benchmark", "--model", model, "--repeats", "1", "--json", path]
     words += ["--precision", "float32", "--threads", "1"]
+    before = model.read_bytes()
+    taken = [str(word) for word in words[:-5]] + [str(model), "--overwrite"]
+    assert main(taken) == 2
+    assert "is one of the inputs" in capsys.readouterr().err
+    assert model.read_bytes() == before
     assert main([str(word) for word in words]) == 0
     content = json.loads(path.read_text())
     assert content["precision"] == "float32"
