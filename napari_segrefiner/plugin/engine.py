@@ -122,9 +122,7 @@ class PackagedEngine:
         return ModelFacts(
             name=card.name,
             description=card.description,
-            defaults=dataclasses.asdict(
-                resolve(RefineOptions(preset=options.preset), card)
-            ),
+            defaults=dataclasses.asdict(resolve(options, card)),
         )
 
     def learn(

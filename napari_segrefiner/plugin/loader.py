@@ -59,7 +59,10 @@ class Loader:
         options = choices.options
         # What decides on the values that the model gives, and on where it is put.
         wanted = RefineOptions(
-            preset=options.preset, device=options.device, precision=options.precision
+            preset=options.preset,
+            direction=options.direction,
+            device=options.device,
+            precision=options.precision,
         )
         if self._warming == (choices.model, wanted):
             return

@@ -220,9 +220,10 @@ class RefineForm(QWidget):
         self.mode_box.currentIndexChanged.connect(self._on_mode)
         self.windows_box.toggled.connect(self._on_windows)
         self.target_box.currentIndexChanged.connect(self._on_target)
-        # Its values stand behind "from model" in the other options.
-        preset: Any = self.option_form.widgets["preset"]
-        preset.currentIndexChanged.connect(self.model_changed)
+        # Their values stand behind "from model" in the other options.
+        for name in ("preset", "direction"):
+            box: Any = self.option_form.widgets[name]
+            box.currentIndexChanged.connect(self.model_changed)
 
     # ---- what changes when something is chosen
 

@@ -68,6 +68,8 @@ def test_warming_loads_once_and_tells_the_models_values(packaged: Any) -> None:
     image, _, coarse = scene()
     list(packaged.steps("default", RefineOptions(), image, coarse))
     assert packaged.loads == ["default"]
+    growing = packaged.warm("default", RefineOptions(direction="grow"))
+    assert growing.defaults["threshold"] < facts.defaults["threshold"]
     published = packaged.warm("default", RefineOptions(preset="published"))
     assert published.defaults["steps"] == 6
 
