@@ -168,6 +168,11 @@ def _run_effort(arguments: argparse.Namespace) -> int:
     if arguments.images is None or arguments.limit < 1:
         msg = "--effort needs --images and a --limit of at least 1."
         raise OptionError(msg)
+    given = {"--coarse": arguments.coarse, "--refined": arguments.refined}
+    for flag, value in {**given, "--baselines": arguments.baselines}.items():
+        if value:
+            msg = f"--effort draws labels of its own; leave {flag} out."
+            raise OptionError(msg)
     outputs = (arguments.json, arguments.html)
     check_destinations(*outputs, overwrite=arguments.overwrite)
     subjects, left_out = choose_subjects(

@@ -40,6 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_segrefiner.io.images import read_image
     from napari_segrefiner.io.labels import read_labels
 
+    if arguments.output.suffix.lower() != ".png":
+        message = f"{arguments.output} is no name of a PNG; let it end with .png."
+        raise InputError(message)
     image = read_image(arguments.image)
     layers = {"coarse": read_labels(arguments.coarse, image.shape)}
     inputs = [arguments.image, arguments.coarse, arguments.truth]

@@ -93,6 +93,9 @@ class CoarsePlan:
                 f"choose from {', '.join(ALL_KINDS)}."
             )
             raise OptionError(msg)
+        if self.seed < 0:
+            msg = f"seed is {self.seed}; a whole number of at least 0 is expected."
+            raise OptionError(msg)
         if self.limit < 1:
             msg = f"limit is {self.limit}; a whole number of at least 1 is expected."
             raise OptionError(msg)

@@ -234,8 +234,10 @@ def load(files: LabelFiles, more: MoreLayers | None = None) -> Loaded:
             sizes = size_text(truth.shape), size_text(labels.shape)
             msg = f"The truth is {sizes[0]} but {name} is {sizes[1]}."
             raise InputError(msg)
-    if all(_is_mask(labels) for labels in layers.values()):
-        # One object in each, whether it is written as 1 or as 255.
+    # One object in each, whether it is written as 1 or as 255; but not where the truth
+    # has an object of the number 255.
+    is_one = _is_mask(truth) or not (truth == 255).any()
+    if is_one and all(_is_mask(labels) for labels in layers.values()):
         layers = {name: labels.astype(bool) for name, labels in layers.items()}
         truth = truth.astype(bool) if _is_mask(truth) else truth
     found = Loaded(truth, layers, image)

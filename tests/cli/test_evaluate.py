@@ -135,6 +135,19 @@ def test_an_object_that_is_called_255_keeps_its_name(folders):
     assert [one["refined"]["iou"] for one in objects] == [1, 0, 0]
 
 
+def test_an_object_that_is_called_255_is_paired_by_its_number(folders):
+    for name, stems in (("truth", "b.png"), ("coarse", "b.tif")):
+        (folders / name / stems).unlink()
+    truth = np.where(picture(0) == 1, 255, picture(0)).astype(np.uint8)
+    write_labels(folders / "truth" / "a.png", truth, True)
+    alone = np.where(truth == 255, 255, 0).astype(np.uint8)
+    write_labels(folders / "coarse" / "a.tif", alone, True)
+    path = folders / "scores.json"
+    assert evaluate(folders, "--pair", "id", "--json", path) == 0
+    objects = totals(path)["images"][0]["objects"]
+    assert {one["truth_id"]: one["coarse"]["iou"] for one in objects}[255] == 1
+
+
 def test_pairing_by_id_scores_equal_numbers_only(folders):
     swapped = np.array([0, 2, 1, 3], np.uint16)[picture(0)]
     write_labels(folders / "coarse" / "a.tif", swapped, True)
@@ -239,6 +252,14 @@ def test_refined_labels_whose_numbers_were_exchanged_are_listed(folders):
         (["--coarse", "."], "The following arguments are required: --truth"),
         (["--truth", "truth"], "--coarse is missing"),
         (["--truth", "truth", "--effort"], "--effort needs --images"),
+        (
+            ["--truth", "t", "--effort", "--images", "i", "--coarse", "c"],
+            "leave --coarse out",
+        ),
+        (
+            ["--truth", "t", "--effort", "--images", "i", "--baselines", "all"],
+            "leave --baselines out",
+        ),
         (["--truth", "none", "--coarse", "."], "none is not a folder"),
         (["--truth", "empty", "--coarse", "coarse"], "No label file in empty"),
         (["--truth", "truth", "--coarse", "other"], "No label file in truth"),
@@ -350,11 +371,14 @@ def test_sets_beside_a_stray_file_are_told(folders, capsys):
 
 
 @pytest.mark.parametrize("name", ["truth/b.png", "coarse/b.tif"])
-@pytest.mark.parametrize("more", [[], ["--effort", "--images", "coarse"]])
+@pytest.mark.parametrize(
+    "more", [["--coarse", "coarse"], ["--effort", "--images", "coarse"]]
+)
 def test_what_is_scored_is_not_replaced(folders, monkeypatch, capsys, name, more):
     monkeypatch.chdir(folders)
     before = (folders / name).read_bytes()
-    assert evaluate(folders, "--json", name, "--overwrite", *more) == 2
+    words = ["evaluate", "--truth", "truth", *more, "--json", name, "--overwrite"]
+    assert main(words) == 2
     assert "is one of the inputs" in capsys.readouterr().err
     assert (folders / name).read_bytes() == before
 

@@ -384,14 +384,18 @@ def test_a_figure_shows_every_layer_and_looks_where_they_differ(tmp_path):
 
 def test_a_figure_takes_no_stack_and_replaces_no_input(tmp_path, capsys):
     image, _, coarse = scene()
-    for name, values in (("i.npy", image), ("c.npy", coarse), ("s.npy", [coarse] * 2)):
+    for name, values in (("c.npy", coarse), ("s.npy", [coarse] * 2)):
         np.save(tmp_path / name, np.array(values, np.uint8))
-    before = (tmp_path / "i.npy").read_bytes()
-    words = ["figure", "--image", tmp_path / "i.npy", "-o", tmp_path / "i.npy"]
+    save(tmp_path / "i.png", image)
+    before = (tmp_path / "i.png").read_bytes()
+    words = ["figure", "--image", tmp_path / "i.png", "-o", tmp_path / "i.png"]
     words += ["--overwrite", "--coarse"]
     assert reproduce(*words, tmp_path / "c.npy") == 2
     assert "is one of the inputs" in capsys.readouterr().err
-    assert (tmp_path / "i.npy").read_bytes() == before
+    assert (tmp_path / "i.png").read_bytes() == before
+    words[4] = tmp_path / "f.jpg"
+    assert reproduce(*words, tmp_path / "c.npy") == 2
+    assert "let it end with .png" in capsys.readouterr().err
     words[4] = tmp_path / "f.png"
     assert reproduce(*words, tmp_path / "s.npy") == 2
     assert "coarse has 3 axes" in capsys.readouterr().err

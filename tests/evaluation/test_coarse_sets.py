@@ -161,6 +161,7 @@ def test_the_record_tells_the_settings(data, tmp_path):
         ({"kinds": ("soft",)}, "no kind soft"),
         ({"kinds": ()}, "no kind given"),
         ({"limit": 0}, "limit is 0"),
+        ({"seed": -1}, "seed is -1"),
     ],
 )
 def test_plans_that_cannot_work_are_refused(settings, words):
