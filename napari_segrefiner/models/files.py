@@ -46,17 +46,13 @@ def find_weights(path: Path) -> Path:
 
 
 def model_files(model: str) -> list[Path]:
-    """Files that a model is read from, which nothing that is written may replace.
+    """Files that a model would be read from, which nothing written may replace.
 
-    Of a model that is named by its path: of one in the list of models, or one that
-    cannot be read, there are none.
+    They need not be there, as where the model is named as it is in the list of models.
     """
     path = Path(model)
-    if not path.exists():
-        return []
-    if not path.is_dir():
-        return [path, path.with_suffix(".json")]
-    return [*path.glob("*" + SUFFIX), *path.glob("*.json")]
+    weights = path.glob("*" + SUFFIX) if path.is_dir() else [path]
+    return [file for one in weights for file in (one, one.with_suffix(".json"))]
 
 
 def file_sha256(path: Path) -> str:

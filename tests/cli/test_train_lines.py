@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 
-from napari_segrefiner.cli.train_lines import leave_a_core, tell
+from napari_segrefiner.cli.train_lines import leave_a_core, tell, when_input_ends
 from napari_segrefiner.training.event_lines import Noted, from_line
 from napari_segrefiner.training.events import Progress, Saved, Stopped, TrainStarted
 from napari_segrefiner.training.run_state import RunFolder
@@ -67,3 +69,15 @@ def test_a_word_or_the_end_of_the_input_stops_after_a_checkpoint(
     assert isinstance(events[1], Progress)
     assert events[-1] == Stopped(run.read_counters().iteration)
     assert run.best.exists()
+
+
+def test_an_input_that_was_closed_before_is_an_end_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def closed(file: int, n: int) -> bytes:
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr(os, "read", closed)
+    ended = threading.Event()
+    when_input_ends(ended.set)
+    assert ended.wait(10)
