@@ -49,9 +49,13 @@ def model_files(model: str) -> list[Path]:
     """Files that a model would be read from, which nothing written may replace.
 
     They need not be there, as where the model is named as it is in the list of models.
+    A name that the system refuses has none; whoever loads it is told so.
     """
     path = Path(model)
-    weights = path.glob("*" + SUFFIX) if path.is_dir() else [path]
+    try:
+        weights = list(path.glob("*" + SUFFIX)) if path.is_dir() else [path]
+    except OSError:  # such as a name that is too long, or a closed folder
+        return []
     return [file for one in weights for file in (one, one.with_suffix(".json"))]
 
 

@@ -344,6 +344,12 @@ def test_an_unknown_model_fails_with_the_known_ones(files, capsys):
     assert names(files) == ["image.tif", "labels.tif"]
 
 
+def test_a_model_name_that_the_system_refuses_gets_a_sentence(files, capsys):
+    assert refine(files, "a" * 300) == 2
+    assert "give a name of the list of models" in capsys.readouterr().err
+    assert names(files) == ["image.tif", "labels.tif"]
+
+
 def test_a_png_that_cannot_hold_the_type_names_the_format_to_use(files, model, capsys):
     labels = tifffile.imread(files / "labels.tif").astype(np.int32)
     np.save(files / "labels.npy", labels)
