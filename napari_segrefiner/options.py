@@ -326,11 +326,11 @@ class RefineOptions:
     )
     consensus: float | None = option(
         None,
-        "By how much that threshold moves where all other masks of the image seem too "
-        "small, or too large; 0 is off.",
+        "How far all other masks of the image must seem too small, or too large, until "
+        "that threshold moves; 1 is off.",
         minimum=0,
         maximum=1,
-        source="method 2",
+        source="method 7",
     )
     pixel_doubt: float | None = option(
         None,
@@ -429,7 +429,7 @@ PUBLISHED: dict[str, Any] = {
     "last": "soft",
     "flips": False,
     "threshold": 0.5,
-    "consensus": 0.0,
+    "consensus": 1.0,
     "pixel_doubt": 0.0,
     "doubt": 1.0,
     "band": 0.0,

@@ -100,13 +100,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _passes(entries: list[dict[str, Any]], options: RefineOptions) -> str:
-    """What mode auto has chosen, and the number of windows, in words."""
+    """What mode auto has chosen, the consensus and the number of windows, in words."""
     from napari_segrefiner.core.events import passes_text
 
     worked_on = [entry for entry in entries if entry["status"] != "skipped"]
     modes = Counter(entry["mode"] for entry in worked_on)
-    n_windows = sum(entry["n_windows"] for entry in worked_on)
-    return passes_text(modes if options.mode == "auto" else None, n_windows)
+    refined = [entry for entry in entries if entry["status"] == "refined"]
+    return passes_text(
+        modes if options.mode == "auto" else None,
+        Counter(entry["consensus"] for entry in refined),
+        sum(entry["n_windows"] for entry in worked_on),
+    )
 
 
 def _refine_planes(

@@ -23,6 +23,7 @@ Status = Literal["refined", "unchanged", "held", "kept", "skipped"]
 #: How an object was refined: in its crop, large ones then in windows along all of their
 #: boundary, or as a whole and then in windows where the network is unsure.
 ObjectMode = Literal["objects", "whole"]
+Consensus = Literal["none", "small", "large"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class ObjectReport:
     ``uncertainty`` and ``undecided_share`` in [0, 1] (method 4; NaN when skipped),
     ``box`` of the coarse object (half-open y0, x0, y1, x1). ``mode``: what mode
     ``auto`` chose for it, else the mode of the run. ``n_windows`` that were planned
-    for it.
+    for it. ``consensus``: what all other objects say of its mask, too small or too
+    large (method 7).
     """
 
     id: int
@@ -49,6 +51,7 @@ class ObjectReport:
     box: Box
     mode: ObjectMode = "objects"
     n_windows: int = 0
+    consensus: Consensus = "none"
 
 
 @dataclass(frozen=True)
@@ -190,18 +193,35 @@ def outcome(counts: Mapping[str, int]) -> str:
 MODE_TEXTS: dict[ObjectMode, str] = {"whole": "as a whole", "objects": "in crops"}
 
 
-def passes_text(modes: Mapping[str, int] | None, n_windows: int) -> str:
-    """What mode auto has chosen (None in other modes), and how many windows there were.
+def passes_text(
+    modes: Mapping[str, int] | None,
+    consensus: Mapping[str, int],
+    n_windows: int,
+) -> str:
+    """What mode auto has chosen, of whom the others said what, and how many windows.
+
+    Parameters
+    ----------
+    modes : dict of str to int, optional
+        How many objects were refined in which; None where the user has told it.
+    consensus : dict of str to int
+        Of how many refined ones the others said what.
+    n_windows : int
 
     Examples
     --------
-    >>> passes_text({"whole": 1, "objects": 23}, 40)
+    >>> passes_text({"whole": 1, "objects": 23}, {}, 40)
     '; auto took 1 as a whole, 23 in crops; 40 windows'
+    >>> passes_text(None, {"none": 3, "small": 24}, 0)
+    '; 24 cut wider, as the others seem too small'
     """
     text = ""
     if modes is not None:
         parts = [f"{modes[m]:,} {MODE_TEXTS[m]}" for m in MODE_TEXTS if modes.get(m)]
         text += f"; auto took {', '.join(parts)}" if parts else ""
+    for said, how in (("small", "wider"), ("large", "closer")):
+        if n_objects := consensus.get(said, 0):
+            text += f"; {n_objects:,} cut {how}, as the others seem too {said}"
     if n_windows:
         text += f"; {n_windows:,} window{'s' if n_windows > 1 else ''}"
     return text

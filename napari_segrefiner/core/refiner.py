@@ -148,7 +148,7 @@ class Refiner:
         # States that were drawn are no probabilities.
         is_drawn = chosen.last == "sampled"
         self._threshold = 0.5 if is_drawn else known(chosen.threshold)
-        self._consensus = 0.0 if is_drawn else known(chosen.consensus)
+        self._consensus = 1.0 if is_drawn else known(chosen.consensus)
 
     def steps(
         self,

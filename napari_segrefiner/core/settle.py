@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.core.consensus import common_thresholds, vote
+from napari_segrefiner.core.consensus import agree, agreed_threshold, vote
 from napari_segrefiner.core.draft import Draft
-from napari_segrefiner.core.events import ObjectReport, Status
+from napari_segrefiner.core.events import Consensus, ObjectReport, Status
 from napari_segrefiner.core.report import (
     Uncertainty,
     mean_uncertainty,
@@ -41,6 +41,7 @@ class Outcome:
     uncertainty: Uncertainty
     is_held: bool
     n_windows: int
+    consensus: Consensus
 
 
 class Answer(NamedTuple):
@@ -62,7 +63,7 @@ class Answer(NamedTuple):
             np.rint(draft.probability * MOST).astype(np.uint16),
             draft.was_asked,
             draft.n_windows,
-            vote(draft.coarse, draft.mask, draft.probability),
+            vote(draft.coarse, draft.mask),
         )
 
     def draft(self, coarse: Mask) -> Draft:
@@ -106,7 +107,8 @@ class Settlement:
     threshold : float
         Probability from which a pixel belongs to its object (method 2).
     consensus : float
-        By how much all objects together may move it; 0: each is settled at once.
+        Mean vote of all others from which it moves (method 7); 1: each object is
+        settled at once.
     """
 
     def __init__(
@@ -116,7 +118,7 @@ class Settlement:
         surface: Surface,
         *,
         threshold: float = 0.5,
-        consensus: float = 0.0,
+        consensus: float = 1.0,
     ) -> None:
         self._plan = plan
         self._guards = guards
@@ -138,29 +140,29 @@ class Settlement:
 
     def settle(self, job: Job, draft: Draft) -> None:
         """Settle an object's last draft, at once or when all objects have voted."""
-        if self._consensus:
+        if self._consensus < 1:
             self._answers[job.target.id, job.rank] = Answer.of(job, draft)
         else:
-            self._settle(job, draft, self._threshold)
+            self._settle(job, draft, "none")
 
     def _settle_answers(self) -> None:
-        """Settle what was put off, at the thresholds that all answers agree on."""
+        """Settle what was put off, as all answers agree."""
         asked = [key for key, answer in self._answers.items() if answer.was_asked]
         votes = [self._answers[key].vote for key in asked]
-        moved = common_thresholds(self._threshold, votes, self._consensus)
-        thresholds = dict(zip(asked, moved, strict=True))
+        said = dict(zip(asked, agree(votes, self._consensus), strict=True))
         while self._answers:
             key, answer = self._answers.popitem()
             draft = answer.draft(self._plan.mask(answer.job))
-            self._settle(answer.job, draft, thresholds.get(key, self._threshold))
+            self._settle(answer.job, draft, said.get(key, "none"))
 
-    def _settle(self, job: Job, draft: Draft, threshold: float) -> None:
+    def _settle(self, job: Job, draft: Draft, consensus: Consensus) -> None:
         """Ask the guards about an object's last draft, and paint it."""
         uncertainty = measure_uncertainty(draft.coarse, draft.mask, draft.probability)
         refined = draft.coarse
-        cut, is_led = draft.cut(threshold), self._guards.direction != "both"
+        cut = draft.cut(agreed_threshold(self._threshold, consensus))
+        is_led = consensus != "none" or self._guards.direction != "both"
         # Whether there is a change at all is decided at one half, not at the threshold,
-        # unless the user has told that there must be one.
+        # unless the user or all others say that there must be one.
         asked = cut if is_led else draft.mask
         stays = self._guards.leaves(asked, draft.coarse, draft.probability)
         if not stays:
@@ -178,7 +180,7 @@ class Settlement:
             if self._guards.direction == "grow":  # no neighbour takes what it has
                 self._surface.hold(job.target, self._plan.own(job))
             self._surface.paint(job.target.id, inside, refined, draft.probability)
-        outcome = Outcome(job, uncertainty, is_held, draft.n_windows)
+        outcome = Outcome(job, uncertainty, is_held, draft.n_windows, consensus)
         self._outcomes.setdefault(job.target.id, {})[job.rank] = outcome
 
     def finish(self, *, closes_gaps: bool) -> tuple[ObjectReport, ...]:
@@ -221,6 +223,7 @@ class Settlement:
             status = "held"
         uncertainty = mean_uncertainty([outcome.uncertainty for outcome in outcomes])
         is_whole = any(outcome.job.mode == "whole" for outcome in outcomes)
+        said = {outcome.consensus for outcome in outcomes}
         return ObjectReport(
             id=found.id,
             status=status,
@@ -232,6 +235,7 @@ class Settlement:
             box=found.box,
             mode="whole" if is_whole else "objects",
             n_windows=sum(outcome.n_windows for outcome in outcomes),
+            consensus=said.pop() if len(said) == 1 else "none",
         )
 
 

@@ -72,7 +72,7 @@ class Defaults:
     last: Last = "mean"
     flips: bool = False
     threshold: float = 0.5
-    consensus: float = 0.0
+    consensus: float = 1.0
     pixel_doubt: float = 0.0
     doubt: float = 1.0
     band: float = 0.0
@@ -215,5 +215,5 @@ def _bolder(preset: dict[str, Any], direction: Direction) -> dict[str, Any]:
     return {
         "threshold": lowest if direction == "grow" else highest,
         "doubt": min(1.0, 1.25 * preset["doubt"]),
-        "consensus": 0.0,
+        "consensus": 1.0,
     }

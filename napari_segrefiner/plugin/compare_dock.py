@@ -38,6 +38,7 @@ from napari_segrefiner.plugin.layers import (
 from napari_segrefiner.plugin.view import Tone
 from napari_segrefiner.plugin.widgets import (
     Docked,
+    Scroll,
     Sentence,
     emphasised,
     progress_bar,
@@ -300,7 +301,7 @@ class CompareDock(Docked):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 8, 6, 8)
         layout.setSpacing(6)
-        layout.addWidget(self.form)
+        layout.addWidget(Scroll(self.form))
         layout.addWidget(self.gain_check)
         layout.addLayout(side_by_side((self.compare_button, 3), (self.stop_button, 1)))
         layout.addWidget(self.progress_bar)

@@ -118,13 +118,13 @@ class CompareForm(QWidget):
     def _guess(self) -> None:
         """Choose by name what is likely meant; what we have made is no truth."""
         ours = self.refined_list.layers
+        others = [one for one in self.truth_box.layers if one not in ours]
         self._guess_truth()
         truth = self.truth_box.layer
-        if truth in ours:
+        is_alone = len(others) < 2 and truth is not None and not sounds_true(truth)
+        if truth in ours or is_alone:  # it is what was refined, or is going to be
             self.truth_box.setCurrentIndex(-1)
-        rest = [
-            one for one in self.truth_box.layers if one not in ours and one is not truth
-        ]
+        rest = [one for one in others if one is not self.truth_box.layer]
         if rest:
             self.coarse_box.choose(rest[-1])
         elif self.coarse_box.layer in ours:

@@ -289,11 +289,18 @@ class Controller:
     # ---- which layer and object is meant
 
     def operand(self) -> Labels | None:
-        """The layer whose objects are meant: the active result, else the chosen one."""
+        """The layer whose objects are meant: the active result, else the chosen one.
+
+        Where that is hidden behind its result, as after a run, it is what is seen.
+        """
         active = unwrap(self._viewer.layers.selection.active)
         if active is not None and is_labels(active) and self.results.is_result(active):
             return active
-        return self._view.read().labels
+        chosen = self._view.read().labels
+        if chosen is None or chosen.visible or chosen is active:
+            return chosen
+        shown = self.review.reviewed(chosen)
+        return shown if shown is not None and shown.visible else chosen
 
     def label_under_cursor(self, layer: Labels) -> int | None:
         """The label of `layer` under the cursor, None over the background.

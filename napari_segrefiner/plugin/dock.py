@@ -170,7 +170,9 @@ class SegRefinerDock(Docked):
             _button("Refine", "Refine all objects of the chosen labels.")
         )
         self.stop_button = _button(
-            "Stop", "Stop the run at its next step; nothing is lost."
+            "Stop",
+            "Stop the run at its next step; the labels stay as they were, but for\n"
+            "planes that are done.",
         )
         self.selected_button = _button(
             "Refine selected label",

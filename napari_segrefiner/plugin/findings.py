@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from napari_segrefiner.core.events import ObjectReport
@@ -26,8 +26,8 @@ class Finding:
     ``change`` is 1 - IoU of coarse and refined mask, ``uncertainty`` the network's mean
     doubt, both in [0, 1] (NaN when skipped); of several planes the largest.
     ``plane`` and ``box`` tell where to look; ``mode`` is how it was refined, as an
-    ObjectReport has it, in ``n_windows`` windows. ``status`` is an ObjectReport's, or
-    ``restored``.
+    ObjectReport has it, in ``n_windows`` windows, and ``consensus`` what its others
+    said. ``status`` is an ObjectReport's, or ``restored``.
     """
 
     label: int
@@ -38,6 +38,7 @@ class Finding:
     box: Box
     mode: str = "objects"
     n_windows: int = 0
+    consensus: str = "none"
 
     @property
     def need(self) -> float:
@@ -58,6 +59,7 @@ def finding(plane: Plane, report: ObjectReport) -> Finding:
         box=report.box,
         mode=report.mode,
         n_windows=report.n_windows,
+        consensus=report.consensus,
     )
 
 
@@ -98,6 +100,11 @@ def count_modes(findings: Mapping[int, Finding]) -> Counter[str]:
     return Counter(f.mode for f in findings.values() if f.status != "skipped")
 
 
+def count_consensus(findings: Mapping[int, Finding]) -> Counter[str]:
+    """Of how many objects that changed all others said what."""
+    return Counter(f.consensus for f in findings.values() if f.status == "refined")
+
+
 @dataclass
 class Queue:
     """The objects of one result layer, to be looked at one after the other.
@@ -136,15 +143,18 @@ class Queue:
         return sorted(worked_on, key=lambda f: (-f.need, f.label))
 
     def next(
-        self, is_there: Callable[[Finding], bool] = lambda _: True
+        self,
+        is_there: Callable[[Finding], bool] = lambda _: True,
+        accepted: Collection[int] = (),
     ) -> tuple[Finding, int, int] | None:
         """The next object not seen yet, its place and their number; None at the end.
 
-        Those that are not there any more are left out. After the end it begins anew.
+        Those that are not there any more are left out, and accepted ones passed by.
+        After the end it begins anew.
         """
         ranked = [item for item in self.ranked if is_there(item)]
         for place, item in enumerate(ranked):
-            if item.label not in self.seen:
+            if item.label not in self.seen and item.label not in accepted:
                 self.seen.add(item.label)
                 return item, place + 1, len(ranked)
         self.seen.clear()

@@ -185,6 +185,16 @@ class Marks:
         self._stale.discard(layer)
         return {plane: known[plane][1] for plane in sheets}
 
+    def accepted(self, layer: Labels) -> frozenset[int]:
+        """The labels of a layer that are accepted, in any plane."""
+        standings = self.standings(layer).values() if self.knows(layer) else ()
+        return frozenset[int]().union(*(one.accepted for one in standings))
+
+    def count_marked(self, layer: Labels) -> int:
+        """How many objects of a layer are accepted or edited."""
+        standings = self.standings(layer).values() if self.knows(layer) else ()
+        return sum(len(one.accepted | one.edited) for one in standings)
+
     def count(self) -> Tally:
         """Count the objects of all layers, and tell the marks in their features."""
         n_others = 0

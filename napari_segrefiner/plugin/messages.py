@@ -20,6 +20,7 @@ NO_OBJECT = "There is no object under the cursor; point at one, then press R."
 NO_SELECTION = "No label is selected; pick an object with the picker (L), then refine."
 NO_RESULT = "There is nothing to look at yet; refine some labels first."
 ALL_SEEN = "All objects were looked at; N begins anew."
+ALL_ACCEPTED = "All objects are accepted."
 NO_RESTORE = "Point at an object of a refined layer, then press Shift+R."
 SAME = "That object is as coarse as it was."
 IN_PLACE = "The coarse labels were in this layer itself; Ctrl+Z shows them again."
@@ -42,6 +43,14 @@ NO_OTHERS = (
 def hidden(layer: str) -> str:
     """The sentence if the layer whose object is to be refined is not in sight."""
     return f"'{layer}' is hidden; show it, or select the layer that you see."
+
+
+def behind(layer: str, result: str) -> str:
+    """The sentence if the layer to be written into is hidden behind its result."""
+    return (
+        f"'{layer}' would be written into, but '{result}' is what you see; show the "
+        "first, or choose the second as labels."
+    )
 
 
 def source_changed(source: str) -> str:
@@ -69,10 +78,34 @@ def busy(job: Job | None) -> str:
     return f"{what}; wait for it or press Stop."
 
 
-def finished(counts: Mapping[str, int], n_planes: int, passes: str, n_left: int) -> str:
-    """The sentence at the end of a run."""
-    planes = f" in {n_planes:,} planes" if n_planes > 1 else ""
-    return outcome(counts) + planes + passes + kept_by_hand(n_left)
+def finished(counts: Mapping[str, int], where: str, passes: str, n_left: int) -> str:
+    """The sentence at the end of a run.
+
+    Examples
+    --------
+    >>> finished({"refined": 24}, in_planes(1, "4 of 10"), "", 0)
+    '24 refined in plane 4 of 10'
+    """
+    return outcome(counts) + where + passes + kept_by_hand(n_left)
+
+
+def in_planes(n_planes: int, place: str) -> str:
+    """How many planes were refined, or which one of a stack (empty if of none)."""
+    if n_planes > 1:
+        return f" in {n_planes:,} planes"
+    return f" in plane {place}" if place else ""
+
+
+def put_aside(layer: str, n_corrected: int) -> str:
+    """What is said beside the outcome if an older result with corrections is hidden.
+
+    Examples
+    --------
+    >>> put_aside("cells refined", 2)
+    "; 'cells refined', with 2 corrected objects, is hidden now"
+    """
+    objects = f"{n_corrected:,} corrected object{'s' if n_corrected > 1 else ''}"
+    return f"; '{layer}', with {objects}, is hidden now"
 
 
 def into_itself(layer: str) -> str:
@@ -169,7 +202,7 @@ def look_at(
     """The sentence for an object in review."""
     doubt_text = "" if doubt != doubt else f", uncertainty {percent(doubt)}"
     return (
-        f"{place} of {total}: label {label} {status}, {percent(change)} changed"
+        f"{place:,} of {total:,}: label {label} {status}, {percent(change)} changed"
         f"{doubt_text}"
     )
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 #: Pixels beside the text of a combo box in napari's style.
 ROOM_FOR_ARROW = 46
 #: Options with a place of their own, or without a choice to make here.
-ELSEWHERE = {"mode", "ids", "channel_axis", "channels", "device"}
+ELSEWHERE = {"mode", "direction", "ids", "channel_axis", "channels", "device"}
 TARGETS: dict[Target, str] = {
     "new layer": "new layer",
     "into this layer": "this layer, one undo step",
@@ -80,6 +80,7 @@ class RefineForm(QWidget):
         values = self.option_form.values()
         values["device"] = self.device_box.currentData()
         values["mode"] = self.mode_box.currentData()
+        values["direction"] = self.direction_box.currentData()
         return Choices(
             image=self.image_box.layer,
             labels=self.labels_box.layer,
@@ -130,6 +131,7 @@ class RefineForm(QWidget):
         self.mode_box: Any = option_widget(options["mode"])
         choose(self.mode_box, self._settings.get("mode", ""))
         self.mode_box.setMinimumContentsLength(5)
+        self.direction_box: Any = option_widget(options["direction"])
         self.windows_box = QCheckBox("boxes")
         self.windows_box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.windows_box.setChecked(self._settings.get("windows", "") == "shown")
@@ -143,6 +145,7 @@ class RefineForm(QWidget):
         self.advanced = Fold("Advanced", self._advanced_content())
         self.device_box.setToolTip(tooltip(options["device"]))
         self.mode_box.setToolTip(tooltip(options["mode"]))
+        self.direction_box.setToolTip(tooltip(options["direction"]))
         self.windows_box.setToolTip(
             "Show in a Shapes layer where the windows of large objects lie."
         )
@@ -187,6 +190,7 @@ class RefineForm(QWidget):
         form.addRow("Planes", self.planes_box)
         form.addRow("Model", self.model_box)
         form.addRow("Mode", self._mode_row())
+        form.addRow("Direction", self.direction_box)
         form.addRow("Device", self.device_box)
         form.addRow("Result", self.target_box)
         self._form = form
@@ -221,8 +225,8 @@ class RefineForm(QWidget):
         self.windows_box.toggled.connect(self._on_windows)
         self.target_box.currentIndexChanged.connect(self._on_target)
         # Their values stand behind "from model" in the other options.
-        for name in ("preset", "direction"):
-            box: Any = self.option_form.widgets[name]
+        preset_box: Any = self.option_form.widgets["preset"]
+        for box in (preset_box, self.direction_box):
             box.currentIndexChanged.connect(self.model_changed)
 
     # ---- what changes when something is chosen

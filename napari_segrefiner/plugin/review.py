@@ -96,9 +96,11 @@ class Review:
         queue = None if layer is None else self._queue(layer)
         if layer is None or queue is None or not queue.planes:
             return messages.NO_RESULT, "notice"
-        found = queue.next(_Presence(layer))
+        is_there, accepted = _Presence(layer), self._marks.accepted(layer)
+        found = queue.next(is_there, accepted)
         if found is None:
-            return messages.ALL_SEEN, "notice"
+            left = [f for f in queue.ranked if f.label not in accepted and is_there(f)]
+            return messages.ALL_SEEN if left else messages.ALL_ACCEPTED, "notice"
         item, place, total = found
         layer.selected_label = item.label
         centre_on(self._viewer, layer, item)

@@ -310,6 +310,9 @@ def _destination(
     so do the planes of a stack that are refined one after the other.
     """
     if choices.target == "into this layer":
+        seen = None if source.visible else results.result_of(source)
+        if seen is not None and seen.visible:  # it would stay, and Ctrl+Z be for it
+            raise InputError(messages.behind(source.name, seen.name))
         return source
     if label is None:
         return results.result_for(source, planes)

@@ -15,6 +15,7 @@ from napari_segrefiner.plugin.edits import Edit, write_undoable
 from napari_segrefiner.plugin.findings import (
     Finding,
     count,
+    count_consensus,
     count_modes,
     finding,
     merge,
@@ -27,7 +28,7 @@ from napari_segrefiner.plugin.layer_record import (
 )
 from napari_segrefiner.plugin.layers import is_preview
 from napari_segrefiner.plugin.marks import Marks, Part
-from napari_segrefiner.plugin.planes import array_shape
+from napari_segrefiner.plugin.planes import array_shape, place_text
 from napari_segrefiner.plugin.results import Results
 from napari_segrefiner.plugin.review import Review, Told
 from napari_segrefiner.plugin.run import Run
@@ -100,8 +101,8 @@ class RunWriter:
             channel = run.request.image.channel
             self._marks.note(layer, edits, parts, run.looked_at, channel)
         self._results.note_written(layer)
-        self._bring_forward(run, layer)
-        return _sentence(run, findings, run.n_pixels - written)
+        notices = self._bring_forward(run, layer)
+        return _sentence(run, findings, run.n_pixels - written, notices)
 
     def _tell(self, run: Run, layer: Labels, found: Sequence[Finding]) -> None:
         """Put the findings into the layer's record and features, and up for review."""
@@ -150,14 +151,14 @@ class RunWriter:
             for done in run.done
         ]
 
-    def _bring_forward(self, run: Run, layer: Labels) -> None:
+    def _bring_forward(self, run: Run, layer: Labels) -> str:
         """Show the result instead of its source, unless the user is elsewhere now.
 
         Older results go out of sight with the source when a new one comes: they would
-        show through it.
+        show through it. Returns what is to be said of those that were corrected.
         """
         if layer is run.source:
-            return
+            return ""
         self._review.forget_look()
         selection = self._viewer.layers.selection
         active = selection.active
@@ -171,13 +172,17 @@ class RunWriter:
         mode = active.mode if active in replaced else run.source.mode
         if not layer.visible:
             layer.visible = True
+        notices = ""
         for other in replaced:
             if other.visible:
                 other.visible = False
+                if n_corrected := self._marks.count_marked(other):
+                    notices += messages.put_aside(other.name, n_corrected)
         is_ours = active is None or is_preview(active)  # looked at, not worked in
         if is_ours or active in (*replaced, run.image):
+            layer.mode = mode  # first: napari may fail to show the status of the other
             selection.active = layer
-            layer.mode = mode
+        return notices
 
 
 def _has_row(layer: Labels, label: int) -> bool:
@@ -197,7 +202,7 @@ def _sparing(run: Run, parts: Sequence[Part]) -> list[Edit]:
 
 
 def _sentence(
-    run: Run, findings: Mapping[int, Finding], n_left: int
+    run: Run, findings: Mapping[int, Finding], n_left: int, notices: str
 ) -> tuple[str, Tone]:
     """What has become of the objects; `n_left` pixels were painted meanwhile."""
     n_done, n_planes = len(run.done), len(run.request.planes)
@@ -206,13 +211,16 @@ def _sentence(
         return run.failed + rest, "notice"
     if run.is_stopped and run.share < 1:
         return messages.stopped_at(n_done, n_planes), "notice"
-    mode = run.request.options.mode
-    n_windows = sum(item.n_windows for item in findings.values())
-    modes = count_modes(findings) if mode == "auto" else None
-    passes = passes_text(modes, n_windows)
+    passes = passes_text(
+        count_modes(findings) if run.request.options.mode == "auto" else None,
+        count_consensus(findings),
+        sum(item.n_windows for item in findings.values()),
+    )
     if run.label is None:
         counts = count(findings)
-        sentence = messages.finished(counts, n_planes, passes, n_left)
+        place = place_text(run.request.planes[0], run.shape)
+        where = messages.in_planes(n_planes, place)
+        sentence = messages.finished(counts, where, passes, n_left)
     else:
         one = findings[run.label]
         sentence = messages.one_finished(
@@ -220,7 +228,6 @@ def _sentence(
         )
     if run.is_in_place and run.n_pixels > n_left:
         sentence += messages.into_itself(run.source.name)
-    notices = ""
     if not same_place(run.image, run.source):
         notices += messages.apart(run.source.name, run.image.name)
     n_parts = max(done.n_parts for done in run.done)

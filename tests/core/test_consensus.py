@@ -11,6 +11,7 @@ from skimage.draw import disk as disk_at
 from torch import Tensor
 
 from napari_segrefiner import refine
+from napari_segrefiner.core.consensus import agree, vote
 from napari_segrefiner.core.masks import refine_masks
 from napari_segrefiner.models.catalogue import load_model
 from tests.core.stubs import stub_model
@@ -56,35 +57,70 @@ def rings(labels: Array) -> float:
 def test_masks_that_are_all_too_small_grow_further_together() -> None:
     coarse = disks((10, 10, 10, 10))
     assert rings(refine(picture(), coarse, model=MODEL).labels) < 0.15
-    together = refine(picture(), coarse, model=MODEL, consensus=1.0)
+    together = refine(picture(), coarse, model=MODEL, consensus=0.35)
     assert rings(together.labels) > 0.95
-    assert together.record["options"]["consensus"] == 1.0
+    assert {entry.consensus for entry in together.report} == {"small"}
+    assert together.record["options"]["consensus"] == 0.35
+
+
+def test_what_is_too_much_goes_though_all_others_are_too_small() -> None:
+    coarse = disks((10, 10, 10, 10))
+    coarse[15:22, 33:47] = 1  # a lump beside the ring, which is wrong
+    result = refine(picture(), coarse, model=MODEL, consensus=0.35)
+    assert (result.labels[15:22, 33:47] == 0).mean() > 0.95
+    assert rings(result.labels) > 0.95
+
+
+def test_masks_that_are_right_already_hardly_vote() -> None:
+    square = np.zeros((40, 40), bool)
+    square[5:35, 5:35] = True
+    larger = square.copy()
+    larger[5, 35] = larger[6, 35] = True  # 2 of 900 pixels
+    assert vote(square, larger) < 0.2
+    # Two that lack pixels, two that are right.
+    assert agree([0.0, 0.0, 0.98, 0.98], 0.35) == ["small", "small", "none", "none"]
+    assert agree([0.0, 0.0, -0.98, -0.98], 0.35) == ["large", "large", "none", "none"]
+    assert agree([], 0.35) == []
+
+
+def test_what_would_stay_at_one_half_is_asked_for_at_the_threshold() -> None:
+    """One is as the network would have it; the others say that it is small."""
+    coarse = disks((14, 10, 10, 10))
+    model = stub_model(doubtful_rings, least_change=0.2)
+    alone = refine(picture(), coarse, model=model)
+    assert alone.report[0].status == "unchanged"
+    together = refine(picture(), coarse, model=model, consensus=0.35)
+    assert together.report[0].status == "refined"
+    assert rings(together.labels) > 0.95
 
 
 def test_an_object_alone_keeps_the_threshold() -> None:
     coarse = np.where(disks((10, 10, 10, 10)) == 2, 2, 0)
     plain = refine(picture(), coarse, model=MODEL)
-    alone = refine(picture(), coarse, model=MODEL, consensus=1.0)
+    alone = refine(picture(), coarse, model=MODEL, consensus=0.35)
     np.testing.assert_array_equal(alone.labels, plain.labels)
 
 
 def test_masks_that_err_to_both_sides_change_nothing() -> None:
     coarse = disks((10, 10, 24, 24))
-    result = refine(picture(), coarse, model=MODEL, consensus=1.0)
+    result = refine(picture(), coarse, model=MODEL, consensus=0.35)
     assert rings(result.labels) < 0.15
+    assert {entry.consensus for entry in result.report} == {"none"}
 
 
 def test_masks_that_are_all_too_large_shrink_further_together() -> None:
     coarse = disks((26, 26, 26, 26))
     given = {"model": MODEL, "threshold": 0.3}
     assert rings(refine(picture(), coarse, **given).labels) > 0.95
-    assert rings(refine(picture(), coarse, **given, consensus=1.0).labels) < 0.15
+    together = refine(picture(), coarse, **given, consensus=0.35)
+    assert rings(together.labels) < 0.15
+    assert {entry.consensus for entry in together.report} == {"large"}
 
 
 def test_the_order_of_batches_does_not_matter() -> None:
     coarse = disks((9, 11, 16, 12))
     results = [
-        refine(picture(), coarse, model=MODEL, consensus=1.0, batch_size=size)
+        refine(picture(), coarse, model=MODEL, consensus=0.35, batch_size=size)
         for size in (1, 3, 32)
     ]
     for other in results[1:]:
@@ -95,15 +131,15 @@ def test_the_order_of_batches_does_not_matter() -> None:
 def test_a_drawn_end_has_no_consensus() -> None:
     coarse = disks((10, 10, 10, 10))
     given = {"model": MODEL, "last": "sampled"}
-    plain = refine(picture(), coarse, **given, consensus=0.0)
-    together = refine(picture(), coarse, **given, consensus=1.0)
+    plain = refine(picture(), coarse, **given, consensus=1.0)
+    together = refine(picture(), coarse, **given, consensus=0.35)
     np.testing.assert_array_equal(plain.labels, together.labels)
 
 
 def test_masks_that_overlap_have_one_too() -> None:
     coarse = disks((10, 10, 10, 10))
     masks = np.stack([coarse == label for label in range(1, 5)])
-    refined = refine_masks(picture(), masks, model=MODEL, consensus=1.0).masks
+    refined = refine_masks(picture(), masks, model=MODEL, consensus=0.35).masks
     assert rings(refined.any(axis=0)) > 0.95
 
 
@@ -114,8 +150,8 @@ def test_waiting_for_all_answers_loses_nothing(labels_are: Any) -> None:
     image = np.clip(picture() + rng.normal(0, 25, (170, 170)), 0, 255).astype(np.uint8)
     coarse = disks((12, 17, 15, 30))
     given = {"model": load_model(), "labels_are": labels_are}
-    at_once = refine(image, coarse, **given, consensus=0.0)
-    waited = refine(image, coarse, **given, consensus=1e-12)
+    at_once = refine(image, coarse, **given, consensus=1.0)
+    waited = refine(image, coarse, **given, consensus=0.999)
     np.testing.assert_array_equal(at_once.labels, waited.labels)
     assert (at_once.labels != coarse).any()
     for one, other in zip(at_once.report, waited.report, strict=True):

@@ -90,13 +90,13 @@ def test_every_step_is_shown_in_that_direction() -> None:
 
 
 def test_one_direction_is_gone_further() -> None:
-    card = stub_model(threshold=0.4, doubt=0.32, consensus=1.0).card
+    card = stub_model(threshold=0.4, doubt=0.32, consensus=0.35).card
     both, grow, shrink = (
         resolve(RefineOptions(direction=direction), card)
         for direction in ("both", "grow", "shrink")
     )
-    assert (both.threshold, both.doubt, both.consensus) == (0.4, 0.32, 1.0)
-    assert (grow.threshold, grow.doubt, grow.consensus) == (0.1, 0.4, 0.0)
+    assert (both.threshold, both.doubt, both.consensus) == (0.4, 0.32, 0.35)
+    assert (grow.threshold, grow.doubt, grow.consensus) == (0.1, 0.4, 1.0)
     assert shrink.threshold == pytest.approx(0.8)
     own = resolve(RefineOptions(direction="grow", threshold=0.3, doubt=0.2), card)
     assert (own.threshold, own.doubt) == (0.3, 0.2)

@@ -219,6 +219,11 @@ def test_the_object_under_the_cursor_is_refined() -> None:
     stage.viewer.layers.selection.active = stage.labels  # hidden by the run
     stage.controller.refine_under_cursor()
     assert stage.message == messages.hidden("cells")
+    stage.viewer.layers.selection.active = stage.image
+    stage.point_at(100 + 2 * 10, 2 * 10)
+    stage.controller.refine_under_cursor()  # what is seen is the result
+    stage.work.finish()
+    np.testing.assert_array_equal(stage.result.data, expected(labels, (2, 9)))
     stage.choose(labels=None)
     stage.controller.refine_under_cursor()
     assert stage.message == messages.NO_LABELS
@@ -536,12 +541,47 @@ def test_a_hidden_result_is_written_into_as_one_undo_step() -> None:
     stage.viewer.layers.selection.active = stage.labels
     stage.viewer.dims.set_current_step(0, 2)
     stage.run()
-    assert stage.message == "3 refined"
+    assert stage.message == "3 refined in plane 3 of 3"
     assert stage.result is result
     assert result.visible
     np.testing.assert_array_equal(result.data[2], expected(stage.labels.data[2]))
     result.undo()
     np.testing.assert_array_equal(result.data, first)
+
+
+def test_labels_hidden_behind_their_result_are_not_written_into(stage: Stage) -> None:
+    before = stage.labels.data.copy()
+    stage.run()
+    result, refined = stage.result, stage.result.data.copy()
+    stage.choose(target="into this layer")
+    stage.controller.refine()
+    assert stage.message == messages.behind("cells", result.name)
+    np.testing.assert_array_equal(stage.labels.data, before)
+    np.testing.assert_array_equal(result.data, refined)
+    stage.labels.visible = True
+    stage.run()
+    np.testing.assert_array_equal(stage.labels.data, expected(before))
+
+
+def test_with_the_image_active_the_selected_label_is_that_of_the_result(
+    stage: Stage,
+) -> None:
+    stage.run()
+    stage.labels.selected_label, stage.result.selected_label = 2, 5
+    stage.viewer.layers.selection.active = stage.image
+    stage.controller.refine_selected()
+    stage.work.finish()
+    assert stage.message.startswith("Label 5 ")
+
+
+def test_a_corrected_result_that_a_new_one_hides_is_named(stage: Stage) -> None:
+    stage.run()
+    corrected = stage.result
+    corrected.selected_label = 5
+    stage.controller.accept_object()
+    stage.run()
+    assert not corrected.visible
+    assert messages.put_aside(corrected.name, 1) in stage.message
 
 
 def test_hidden_labels_are_written_into_and_stay_hidden() -> None:
@@ -754,7 +794,7 @@ def test_planes_painted_in_the_source_one_after_the_other_go_into_one_result() -
         stage.viewer.dims.set_current_step(0, plane)
         stage.viewer.layers.selection.active = stage.labels
         stage.run()
-        assert stage.message == "3 refined"
+        assert stage.message == f"3 refined in plane {plane + 1} of 3"
     wanted = np.stack([expected(plane) for plane in painted])
     np.testing.assert_array_equal(stage.result.data, wanted)
     stage.result.undo()

@@ -466,7 +466,7 @@ def test_advanced_options_are_folded_and_reach_the_engine(
     assert dock.read().options.steps is None
     dock.form.option_form.widgets["preset"].setCurrentIndex(1)
     qtbot.waitUntil(lambda: engine.n_warmed == 2)  # other values behind "from model"
-    dock.form.option_form.widgets["direction"].setCurrentIndex(1)
+    dock.form.direction_box.setCurrentIndex(1)
     qtbot.waitUntil(lambda: engine.n_warmed == 3)
     assert dock.read().options.direction == "grow"
 

@@ -135,6 +135,27 @@ def test_next_that_goes_nowhere_leaves_the_cursor_its_meaning(stage: Stage) -> N
     assert stage.engine.calls[-1][1].ids == (5,)
 
 
+def test_accepted_objects_do_not_come_again(stage: Stage) -> None:
+    stage.run()
+    for label in (9, 5):
+        stage.controller.next_object()
+        assert stage.result.selected_label == label
+        stage.controller.accept_object()
+    for _ in range(2):  # also after it has begun anew
+        stage.controller.next_object()
+        assert stage.result.selected_label == 2
+        assert stage.message.startswith("3 of 3: label 2")
+        stage.controller.next_object()
+        assert stage.message == messages.ALL_SEEN
+    stage.controller.next_object()
+    stage.controller.accept_object()
+    stage.controller.next_object()
+    assert stage.message == messages.ALL_ACCEPTED
+    stage.controller.accept_object()  # taken back
+    stage.controller.next_object()
+    assert stage.message.startswith("3 of 3: label 2")
+
+
 def test_an_object_that_was_looked_at_and_refined_again_does_not_come_next(
     stage: Stage,
 ) -> None:
@@ -231,6 +252,7 @@ def test_after_a_run_in_place_older_results_are_left_alone(stage: Stage) -> None
     older = stage.result
     before = older.data.copy()
     stage.viewer.layers.selection.active = stage.labels
+    stage.labels.visible = True
     stage.choose(target="into this layer")
     stage.run()
     stage.viewer.layers.selection.active = stage.labels
