@@ -306,13 +306,13 @@ class CompareDock(Docked):
         layout.addLayout(side_by_side((self.compare_button, 3), (self.stop_button, 1)))
         layout.addWidget(self.progress_bar)
         layout.addWidget(self.message_label)
-        layout.addWidget(self.table)
+        layout.addWidget(self.table, 1)
         layout.addLayout(
             side_by_side(
                 (self.copy_button, 1), (self.json_button, 1), (self.page_button, 1)
             )
         )
-        layout.addStretch(1)
+        layout.addStretch(0)
         self.setMinimumWidth(MIN_WIDTH)
 
 

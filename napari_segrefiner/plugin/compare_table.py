@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -18,6 +18,10 @@ from qtpy.QtWidgets import (
 
 if TYPE_CHECKING:
     from napari_segrefiner.plugin.compare import Compared
+
+
+#: Height in pixels that the table asks for.
+FEW = 140
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,10 @@ class ScoreTable(QTableWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.verticalHeader().setVisible(False)
-        # As high as its rows; in a low window it scrolls.
+        # As high as its rows; in a low window it scrolls, before anything else does.
         self.setSizeAdjustPolicy(QAbstractItemView.SizeAdjustPolicy.AdjustToContents)
         policy = QSizePolicy.Policy
-        self.setSizePolicy(policy.Preferred, policy.Maximum)
+        self.setSizePolicy(policy.Preferred, policy.Expanding)
         self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
         self.setVisible(False)
 
@@ -113,8 +117,14 @@ class ScoreTable(QTableWidget):
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
-        self.resizeRowsToContents()
         self.setVisible(True)
+        self.resizeRowsToContents()
+        self.setMaximumHeight(super().sizeHint().height())
+
+    def sizeHint(self) -> QSize:
+        """A few rows; it grows to all of them where there is room."""
+        hint = super().sizeHint()
+        return QSize(hint.width(), min(hint.height(), FEW))
 
     def text(self) -> str:
         """The table with tabs between its columns."""

@@ -272,7 +272,7 @@ def test_in_a_low_window_the_table_scrolls(opened: Any, qtbot: Any) -> None:
     closed = dock.minimumSizeHint().height()
     dock.compare()
     rows = sum(dock.table.rowHeight(row) for row in range(dock.table.rowCount()))
-    qtbot.waitUntil(lambda: dock.table.sizeHint().height() >= rows)
+    qtbot.waitUntil(lambda: dock.table.maximumHeight() >= rows)
     assert dock.minimumSizeHint().height() < closed + rows / 2
     assert dock.compare_button.toolTip()
 
