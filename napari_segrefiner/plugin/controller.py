@@ -83,7 +83,7 @@ class Controller:
         self.windows = WindowsLayer(viewer)
         self.results = Results(viewer)
         self.marks = Marks(viewer, self._count_soon)
-        self.review = Review(viewer, self.results, self.marks)
+        self.review = Review(viewer, self.results, self.marks, self._on_undone)
         self._writer = RunWriter(viewer, self.results, self.review, self.marks)
         self.loader = Loader(view, engine, runner, lambda: self.is_running)
         self.teacher = Teacher(view, engine, runner, self.marks, self._on_taught)
@@ -219,6 +219,13 @@ class Controller:
         """Show how many objects there are to learn from, and how many others."""
         if not self._is_closed:
             self._view.show_counts(*self.marks.count())
+
+    def _on_undone(self, layer: Labels, is_done: bool) -> None:
+        """What was said of a run is not so any more, or again."""
+        if not self.is_running and not self._is_closed:
+            self._view.show_message(
+                messages.undone(layer.name, is_done=is_done), "done"
+            )
 
     def _count_soon(self) -> None:
         if not self._is_closed:

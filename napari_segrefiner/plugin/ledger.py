@@ -46,10 +46,17 @@ class Ledger(Generic[State]):
     ----------
     put : callable
         ``put(layer, state)`` tells of a layer's objects what `state` says.
+    say : callable, optional
+        ``say(layer, is_done)`` hears of a step that was undone, or done again.
     """
 
-    def __init__(self, put: Callable[[Labels, State], None]) -> None:
+    def __init__(
+        self,
+        put: Callable[[Labels, State], None],
+        say: Callable[[Labels, bool], None] = lambda layer, is_done: None,
+    ) -> None:
         self._put = put
+        self._say = say
         self._writes: weakref.WeakKeyDictionary[Labels, list[Write[State]]] = (
             weakref.WeakKeyDictionary()
         )
@@ -85,6 +92,7 @@ class Ledger(Generic[State]):
                 break
             write.is_done = False
             self._put(layer, write.old)
+            self._say(layer, False)
         if n_done != sum(write.is_done for write in writes):
             return
         for write in writes[n_done:]:
@@ -92,6 +100,7 @@ class Ledger(Generic[State]):
                 break
             write.is_done = True
             self._put(layer, write.new)
+            self._say(layer, True)
 
 
 def _sample(

@@ -21,6 +21,7 @@ NO_SELECTION = "No label is selected; pick an object with the picker (L), then r
 NO_RESULT = "There is nothing to look at yet; refine some labels first."
 ALL_SEEN = "All objects were looked at; N begins anew."
 ALL_ACCEPTED = "All objects are accepted."
+IN_NEW_LAYER = "; in a new layer, where Shift+R takes it back"
 NO_RESTORE = "Point at an object of a refined layer, then press Shift+R."
 SAME = "That object is as coarse as it was."
 IN_PLACE = "The coarse labels were in this layer itself; Ctrl+Z shows them again."
@@ -51,6 +52,13 @@ def behind(layer: str, result: str) -> str:
         f"'{layer}' would be written into, but '{result}' is what you see; show the "
         "first, or choose the second as labels."
     )
+
+
+def undone(layer: str, *, is_done: bool) -> str:
+    """The sentence after Ctrl+Z, or after its opposite."""
+    if is_done:
+        return f"Done again in '{layer}'; Ctrl+Z takes it back."
+    return f"Taken back in '{layer}'; Ctrl+Shift+Z does it again."
 
 
 def source_changed(source: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,16 +42,31 @@ LEAST_SHARE, MOST_SHARE = 0.3, 0.7
 
 
 class Review:
-    """Findings of the result layers, and what a person does with them."""
+    """Findings of the result layers, and what a person does with them.
 
-    def __init__(self, viewer: ViewerModel, results: Results, marks: Marks) -> None:
+    Parameters
+    ----------
+    viewer : napari viewer or ViewerModel
+    results : Results
+    marks : Marks
+    say_undone : callable
+        ``say_undone(layer, is_done)`` hears that a step of ours was undone or redone.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        results: Results,
+        marks: Marks,
+        say_undone: Callable[[Labels, bool], None],
+    ) -> None:
         self._viewer = viewer
         self._results = results
         self._marks = marks
         self._queues: weakref.WeakKeyDictionary[Labels, Queue] = (
             weakref.WeakKeyDictionary()
         )
-        self._ledger: Ledger[Told] = Ledger(self._put)
+        self._ledger: Ledger[Told] = Ledger(self._put, say_undone)
         # Both layers and whether they were visible before the look at the source.
         self._compared: tuple[Labels, bool, Labels, bool] | None = None
 

@@ -226,6 +226,8 @@ def _sentence(
         sentence = messages.one_finished(
             one.label, one.status, one.change, passes, n_left
         )
+        if run.destination is None and one.status == "refined":
+            sentence += messages.IN_NEW_LAYER
     if run.is_in_place and run.n_pixels > n_left:
         sentence += messages.into_itself(run.source.name)
     if not same_place(run.image, run.source):

@@ -60,8 +60,10 @@ def validated(event: Validated) -> str:
     """The sentence after a validation."""
     if not event.scores:
         return f"Iteration {event.iteration:,}: nothing to validate with; kept."
-    kept = "; the best so far" if event.is_best else ""
     mean = event.mean
+    kept = "; the best so far" if event.is_best else ""
+    if mean.refined < mean.coarse:  # a young network does harm
+        kept += ", not yet a gain" if kept else "; not yet a gain"
     return (
         f"Iteration {event.iteration:,}: IoU {mean.coarse:.3f} before, "
         f"{mean.refined:.3f} after refinement{kept}."

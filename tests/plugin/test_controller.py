@@ -213,6 +213,7 @@ def test_the_object_under_the_cursor_is_refined() -> None:
     stage.controller.refine_under_cursor()
     stage.work.finish()
     np.testing.assert_array_equal(stage.result.data, expected(labels, (9,)))
+    assert messages.IN_NEW_LAYER in stage.message
     stage.point_at(0, 0)
     stage.controller.refine_under_cursor()
     assert stage.message == messages.NO_OBJECT
@@ -224,6 +225,11 @@ def test_the_object_under_the_cursor_is_refined() -> None:
     stage.controller.refine_under_cursor()  # what is seen is the result
     stage.work.finish()
     np.testing.assert_array_equal(stage.result.data, expected(labels, (2, 9)))
+    assert "new layer" not in stage.message
+    stage.result.undo()
+    assert stage.message == messages.undone(stage.result.name, is_done=False)
+    stage.result.redo()
+    assert stage.message == messages.undone(stage.result.name, is_done=True)
     stage.choose(labels=None)
     stage.controller.refine_under_cursor()
     assert stage.message == messages.NO_LABELS
