@@ -12,7 +12,7 @@ import math
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
@@ -43,6 +43,8 @@ _MAGIC: dict[bytes, Format] = {
 
 #: Lossless compression does not make more than this many bytes of one (deflate: 1032).
 _LARGEST_RATIO = 2048
+#: TIFF's names of such compressions, and of none at all.
+_BOUNDED = (1, 5, 8, 32773, 32946)
 #: Claims below this many bytes do no harm, even if the file does not keep them.
 _HARMLESS = 2**28
 
@@ -51,6 +53,18 @@ _ALPHA = (
     (tifffile.EXTRASAMPLE.ASSOCALPHA,),
     (tifffile.EXTRASAMPLE.UNASSALPHA,),
 )
+
+#: The tag by which a TIFF says how to turn its pixels, and what undoes that.
+_ORIENTATION = 274
+_TURNS_BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 #: What the readers raise for damaged files. They trust what they parse, so that a wrong
 #: byte can end in a division by zero, a failed token or any other error but their own.
@@ -154,19 +168,17 @@ def _damaged(path: Path, error: BaseException | str) -> InputError:
     return InputError(f"{path} is cut or damaged ({reason}); save it again.")
 
 
-def _check_claim(path: Path, needed: int, *, bounded: bool) -> None:
-    """Refuse a claim of `needed` bytes that the memory or the file cannot keep.
+def _exceeds(path: Path, claimed: int) -> bool:
+    """Whether a file cannot hold so many bytes of pixels, however well compressed."""
+    return claimed > max(_HARMLESS, _LARGEST_RATIO * path.stat().st_size)
 
-    `bounded` says that the compression in use has a largest ratio.
-    """
-    size = path.stat().st_size
-    if bounded and needed > max(_HARMLESS, _LARGEST_RATIO * size):
-        msg = (
-            f"{path} claims {needed / 2**30:.1f} GB of pixels in {size} bytes, which "
-            "cannot be; save it again."
-        )
-        raise InputError(msg)
-    check_memory(path, needed)
+
+def _forged(path: Path, claimed: int) -> InputError:
+    """The sentence for a file that cannot hold what it says."""
+    return InputError(
+        f"{path} claims {claimed / 2**30:.1f} GB of pixels in {path.stat().st_size} "
+        "bytes, which cannot be; save it again."
+    )
 
 
 # NPY --------------------------------------------------------------------------------
@@ -209,9 +221,15 @@ def _read_pil(path: Path, format: Format) -> Raster:
     """Read a PNG or JPEG file, rows and columns as stored (no turning by EXIF)."""
     try:
         with open_pil(path, format) as image:
-            needed = image.width * image.height * 4
-            _check_claim(path, needed, bounded=format == "PNG")
+            n_pixels = image.width * image.height
+            depth = _png_depth(path) if format == "PNG" else 0
+            claimed = n_pixels * len(image.getbands()) * depth // 8
+            if _exceeds(path, claimed):
+                raise _forged(path, claimed)
+            check_memory(path, n_pixels * 4)
             raster = _from_pil(image, format)
+            if raster.array.dtype == np.uint8 and image.mode == "L" and depth in (2, 4):
+                raster = replace(raster, array=raster.array // (255 // (2**depth - 1)))
     except Image.DecompressionBombError as error:
         msg = f"{path} has too many pixels for a {format}; save it as TIFF or NPY."
         raise InputError(msg) from error
@@ -219,7 +237,7 @@ def _read_pil(path: Path, format: Format) -> Raster:
         raise
     except _DAMAGE as error:
         raise _damaged(path, error) from error
-    if format == "PNG" and raster.is_colour and _png_depth(path) == 16:
+    if raster.is_colour and depth == 16:
         _tell_of_bits(path)
     return raster
 
@@ -332,9 +350,15 @@ def _decode_tiff(path: Path) -> Raster:
                 len(series),
             )
         dtype = np.dtype(series.dtype)
-        needed = math.prod(int(n) for n in series.shape) * dtype.itemsize
-        bounded = page.compression in (1, 5, 8, 32773, 32946)
-        _check_claim(path, needed, bounded=bounded)
+        n_values = math.prod(int(n) for n in series.shape)
+        claimed = n_values * page.bitspersample // 8
+        if (
+            page.compression in _BOUNDED
+            and _exceeds(path, claimed)
+            and not any(0 in one.databytecounts for one in series if one is not None)
+        ):
+            raise _forged(path, claimed)
+        check_memory(path, n_values * dtype.itemsize)
         colour = page.photometric in (
             tifffile.PHOTOMETRIC.RGB,
             tifffile.PHOTOMETRIC.YCBCR,
@@ -347,8 +371,10 @@ def _decode_tiff(path: Path) -> Raster:
             if "imagecodecs" not in str(error):
                 raise
             array = _read_without_codecs(path, series)
-        if dtype.kind == "b" and page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            array = ~array  # true is white, as pillow has it
+        is_inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+        # True is white, as pillow has it; tifffile calls so whatever bool it writes.
+        if dtype.kind == "b" and is_inverted and "tifffile" not in page.software:
+            array = ~array
         palette, colours = None, page.colormap
         if colours is not None and dtype.itemsize <= 2:
             # All numbers that the pixels can have, as few as the file may name.
@@ -421,5 +447,10 @@ def _read_without_codecs(
 def _frame(image: Image.Image, number: int, *, is_planar: bool) -> npt.NDArray[Any]:
     """One page of an opened file, its colours last unless they are stored in planes."""
     image.seek(number)
-    array = np.array(image.convert("RGB") if image.mode == "YCbCr" else image)
+    turned = image.getexif().get(_ORIENTATION, 1)  # pillow turns pages as it loads them
+    if image.mode == "YCbCr":
+        image = image.convert("RGB")
+    if turned in _TURNS_BACK:
+        image = image.transpose(_TURNS_BACK[turned])
+    array = np.array(image)
     return np.moveaxis(array, -1, 0) if is_planar and array.ndim == 3 else array

@@ -150,6 +150,12 @@ def test_masks_of_one_bit_are_white_inside(tmp_path, compression, photometric):
         np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), image)
 
 
+@pytest.mark.parametrize("options", [{}, {"ome": True}, {"compression": "zlib"}])
+def test_masks_of_one_bit_that_python_has_saved_are_as_stored(tmp_path, options):
+    tifffile.imwrite(tmp_path / "a.tif", GREY8 > 99, **options)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), GREY8 > 99)
+
+
 def test_jpeg_is_read_as_colours(tmp_path):
     smooth = np.broadcast_to(np.arange(64, dtype=np.uint8)[:, None, None], (64, 64, 3))
     Image.fromarray(smooth.copy()).save(tmp_path / "a.jpg", quality=95)
@@ -329,6 +335,35 @@ def test_bits_that_are_cut_off_are_told(tmp_path, caplog, n, colour):
     assert caplog.text.count("a.png holds colours of 16 bits") == (n > 1)
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_grey_of_few_bits_keeps_the_stored_values(tmp_path, depth):
+    values = np.array([[0, 1, 0, 1], [1, 0, 1, 1]], np.uint8) * (2**depth - 1)
+    if depth > 1:
+        values[0, 2] = 1
+    bits = np.unpackbits(values[..., None], axis=-1)[..., 8 - depth :]
+    rows = np.packbits(bits.reshape(2, -1), axis=-1)
+    data = b"".join(b"\0" + row.tobytes() for row in rows)
+    (tmp_path / "a.png").write_bytes(png(4, 2, data, depth=depth, colour=0))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), values)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_rows_and_columns_are_as_stored(tmp_path, orientation, compression):
+    pages = [
+        Image.fromarray(np.arange(k, k + 12, dtype=np.uint8).reshape(3, 4))
+        for k in (0, 50)
+    ]
+    pages[0].save(
+        tmp_path / "a.tif",
+        compression=compression,
+        tiffinfo={274: orientation},
+        save_all=True,
+        append_images=pages[1:],
+    )
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), np.stack(pages))
+
+
 def test_grey_with_alpha_is_read_as_grey(tmp_path):
     alpha = np.stack([GREY8, RGB[..., 0]], -1)
     Image.fromarray(alpha).save(tmp_path / "a.png")
@@ -365,6 +400,28 @@ def test_tiff_that_claims_more_than_it_holds_is_refused(tmp_path):
         )
     with pytest.raises(InputError, match="bytes, which cannot be"):
         read_image(path)
+
+
+def test_large_masks_with_little_in_them_are_read(tmp_path, monkeypatch):
+    """Most of such a file is background, which compresses by all that is possible."""
+    monkeypatch.setattr(rasters, "_HARMLESS", 2**16)
+    mask = np.zeros((1200, 1000), np.uint8)
+    mask[100:200, 300:500], mask[700:900, 20:50] = 1, 2
+    Image.fromarray(mask).save(tmp_path / "a.png")
+    Image.fromarray(mask > 0).save(tmp_path / "b.png")
+    tifffile.imwrite(tmp_path / "c.tif", mask > 0, compression="zlib")
+    tifffile.imwrite(tmp_path / "d.tif", mask, compression="zlib", tile=(400, 512))
+    with tifffile.TiffFile(tmp_path / "d.tif", mode="r+") as file:  # as GDAL's sparse
+        page = file.pages[0]
+        is_there = [1, 0, 1, 0, 1, 0]
+        for tag in ("TileOffsets", "TileByteCounts"):
+            kept = np.array(page.tags[tag].value) * is_there
+            page.tags[tag].overwrite(tuple(map(int, kept)))
+    for name, there in [("a.png", mask), ("b.png", mask > 0), ("c.tif", mask > 0)]:
+        np.testing.assert_array_equal(read_image(tmp_path / name), there)
+    left = read_image(tmp_path / "d.tif")
+    np.testing.assert_array_equal(left[:, :512], mask[:, :512])
+    assert not left[:, 512:].any()
 
 
 def test_image_larger_than_the_free_memory_is_refused(tmp_path, monkeypatch):
