@@ -76,20 +76,21 @@ def run(arguments: argparse.Namespace) -> int:
     image = read_image(arguments.image)
     labels = read_labels(arguments.labels, image.shape)
     pinned = _read_pinned(arguments.pinned, labels)
-    _check_outputs(arguments, labels)
+    # Read before the work: by its end the inputs may have been moved.
+    calibration = _calibration(arguments, labels)
+    _check_outputs(arguments, labels, calibration)
     stack = list(planes(image, labels, options.channel_axis))
-    _check_ids(options.ids, labels)
+    present = _check_ids(options.ids, stack)
+    _check_values(stack, present)
 
     from napari_segrefiner.models.catalogue import load_model  # now torch is needed
 
     refined, reports = labels.copy(), []
     model = load_model(arguments.model)
-    for plane, report in _refine_planes(model, options, stack, pinned):
+    for plane, report in _refine_planes(model, options, stack, present, pinned):
         refined[plane.index] = report.pop("labels")
         reports.append(report)
-    write_labels(
-        arguments.output, refined, arguments.overwrite, _calibration(arguments, labels)
-    )
+    write_labels(arguments.output, refined, arguments.overwrite, calibration)
     if arguments.report:
         write_text(arguments.report, json_text(reports), overwrite=arguments.overwrite)
     entries = [entry for report in reports for entry in report["objects"]]
@@ -117,6 +118,7 @@ def _refine_planes(
     model: Model,
     options: RefineOptions,
     stack: list[Plane],
+    present: list[tuple[int, ...]],
     pinned: npt.NDArray[Any] | None,
 ) -> Iterator[tuple[Plane, dict[str, Any]]]:
     """Refine plane after plane with one progress bar; yields what the report says."""
@@ -141,12 +143,11 @@ def _refine_planes(
         disable=None,
     )
     with bar:
-        for done, plane in enumerate(stack):
-            present = _present(options.ids, plane.labels)
-            if options.ids and not present:
+        for done, (plane, ids) in enumerate(zip(stack, present, strict=True)):
+            if options.ids and not ids:
                 continue
             chosen = dataclasses.replace(
-                options, ids=present, channel_axis=plane.channel_axis
+                options, ids=ids, channel_axis=plane.channel_axis
             )
             events = Refiner(model, chosen).steps(
                 plane.image,
@@ -195,7 +196,11 @@ def _read_pinned(
     return pinned
 
 
-def _check_outputs(arguments: argparse.Namespace, labels: npt.NDArray[Any]) -> None:
+def _check_outputs(
+    arguments: argparse.Namespace,
+    labels: npt.NDArray[Any],
+    calibration: Calibration,
+) -> None:
     """Refuse outputs that cannot be written before any work is done."""
     from napari_segrefiner.io.atomic import check_destinations
     from napari_segrefiner.io.labels import check_writable
@@ -205,7 +210,7 @@ def _check_outputs(arguments: argparse.Namespace, labels: npt.NDArray[Any]) -> N
         arguments.output,
         labels,
         overwrite=arguments.overwrite,
-        calibration=_calibration(arguments, labels),
+        calibration=calibration,
     )
     check_destinations(
         arguments.output,
@@ -230,20 +235,41 @@ def _calibration(
     return found.completed(read_calibration(arguments.image, labels.shape))
 
 
-def _check_ids(ids: tuple[int, ...], labels: npt.NDArray[Any]) -> None:
-    """Refuse ids that no plane has."""
-    missing = [i for i in ids if not (labels == i).any()]
+def _check_ids(ids: tuple[int, ...], stack: list[Plane]) -> list[tuple[int, ...]]:
+    """Those of `ids` that each plane holds; refuses ids that none has."""
+    import numpy as np
+
+    if not ids:
+        return [()] * len(stack)
+    held = [np.intersect1d(ids, plane.labels) for plane in stack]
+    missing = set(ids).difference(*(one.tolist() for one in held))
     if missing:
         message = (
-            f"There is no label {', '.join(map(str, missing))} in the labels; give ids "
-            "that they hold, or none for all."
+            f"There is no label {', '.join(map(str, sorted(missing)))} in the labels; "
+            "give ids that they hold, or none for all."
         )
         raise InputError(message)
+    return [tuple(i for i in ids if i in one) for one in held]
 
 
-def _present(ids: tuple[int, ...], labels: npt.NDArray[Any]) -> tuple[int, ...]:
-    """Those of `ids` that a plane holds."""
-    return tuple(i for i in ids if (labels == i).any())
+def _check_values(stack: list[Plane], present: list[tuple[int, ...]]) -> None:
+    """Refuse a stack before any work if there is nothing to see in a labelled plane."""
+    import numpy as np
+
+    blank = [
+        ", ".join(map(str, plane.index))
+        for plane, ids in zip(stack, present, strict=True)
+        if plane.index
+        and plane.image.dtype.kind == "f"
+        and not np.isfinite(plane.image).any()
+        and (ids or plane.labels.any())
+    ]
+    if blank:
+        message = (
+            f"The image is NaN or infinite everywhere in plane {'; '.join(blank)}, "
+            "where there are labels; clear these, or choose another image."
+        )
+        raise InputError(message)
 
 
 def _entry(report: ObjectReport) -> dict[str, Any]:

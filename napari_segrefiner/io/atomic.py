@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from napari_segrefiner.errors import InputError, SegRefinerError
 def check_destination(path: Path | str, *, overwrite: bool = False) -> Path:
     """The path as a Path, if a file may be written there; nothing is touched.
 
-    To be asked before a long run, so that its result does not meet a closed door.
+    To be asked before a long run, so that its result does not meet a closed door. A
+    symbolic link stands for the file that it points to.
 
     Raises
     ------
     InputError
         If its folder does not exist or is closed, it is a folder, a device or a pipe
-        itself, or it exists and `overwrite` is false.
+        itself, or it exists and `overwrite` is false or it is write-protected.
     """
     path = Path(path)
     try:
@@ -44,9 +46,9 @@ def check_destinations(
     named = [path for path in paths if path is not None]
     for path in named:
         check_destination(path, overwrite=overwrite)
-    resolved = [path.resolve() for path in named]
+    resolved = [os.path.realpath(path) for path in named]
     for path in named:
-        if resolved.count(path.resolve()) > 1:
+        if resolved.count(os.path.realpath(path)) > 1:
             msg = f"{path} is named twice; give every output a name of its own."
             raise InputError(msg)
     used = [path for path in inputs if path is not None]
@@ -81,6 +83,12 @@ def make_folder(folder: Path) -> Path:
 
 
 def _checked(path: Path, *, overwrite: bool) -> Path:
+    if path.is_symlink():
+        target = Path(os.path.realpath(path))
+        if target.is_symlink():
+            msg = f"{path} is a link to itself; name another file."
+            raise InputError(msg)
+        path = target
     folder = path.parent
     if not folder.is_dir():
         msg = f"The folder {folder} does not exist; create it or write somewhere else."
@@ -97,6 +105,9 @@ def _checked(path: Path, *, overwrite: bool) -> Path:
     if path.exists() and not overwrite:
         msg = f"{path} exists already; choose another name, or overwrite it."
         raise InputError(msg)
+    if path.exists() and not os.access(path, os.W_OK):
+        msg = f"{path} is write-protected; choose another name."
+        raise InputError(msg)
     return path
 
 
@@ -105,8 +116,9 @@ def whole_file(path: Path, *, is_only_writer: bool = False) -> Iterator[Path]:
     """Give a file beside `path` to write to, and rename it when all went well.
 
     Whatever ends the block early, an interrupt included, leaves `path` as it was and
-    removes the file beside it. A file at `path` is replaced, and what the disk refuses
-    stays an OSError: for files that users name there is :func:`write_whole`.
+    removes the file beside it. A file at `path` is replaced and keeps its permissions,
+    and what the disk refuses stays an OSError: for files that users name there is
+    :func:`write_whole`.
 
     Parameters
     ----------
@@ -128,6 +140,8 @@ def whole_file(path: Path, *, is_only_writer: bool = False) -> Iterator[Path]:
         part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
     try:
         yield part
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(path, part)
         part.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):  # the first error says what is wrong

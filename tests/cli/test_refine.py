@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from napari_segrefiner.cli.main import main
+from napari_segrefiner.core.refiner import Refiner
 from napari_segrefiner.models.card import Defaults, ModelCard
 from napari_segrefiner.models.checkpoint import save_model
 from napari_segrefiner.network import DenoisingUNet
@@ -237,11 +238,27 @@ def test_a_plane_that_was_not_recorded_is_told_unless_it_has_no_labels(
     np.save(files / "stack_im.npy", image)
     np.save(files / "stack.npy", labels)
     assert refine(files, model, image="stack_im.npy", labels="stack.npy") == 2
-    assert "Plane 1: The image is NaN" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "NaN or infinite everywhere in plane 1, where there are labels" in error
+    assert "Refining" not in error  # known before any work
     assert not (files / "out.tif").exists()
     labels[1] = 0
     np.save(files / "stack.npy", labels)
     assert refine(files, model, image="stack_im.npy", labels="stack.npy") == 0
+
+
+def test_a_run_ends_well_though_its_inputs_were_moved_meanwhile(
+    files, model, monkeypatch
+):
+    def moving(self, *arguments, **keywords):
+        for name in ("image.tif", "labels.tif"):
+            (files / name).rename(files / f"moved_{name}")
+        return steps(self, *arguments, **keywords)
+
+    steps = Refiner.steps
+    monkeypatch.setattr(Refiner, "steps", moving)
+    assert refine(files, model) == 0
+    assert (files / "out.tif").exists()
 
 
 def test_an_existing_output_is_kept_unless_overwritten(files, model, capsys):

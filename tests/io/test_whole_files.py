@@ -11,19 +11,52 @@ from napari_segrefiner.io.atomic import check_destinations, whole_file, write_te
 
 
 @pytest.mark.parametrize("is_only_writer", [False, True])
-def test_a_file_is_replaced_and_gets_the_permissions_of_a_new_one(
+def test_a_file_is_replaced_and_keeps_its_permissions(
     tmp_path: Path, is_only_writer: bool
 ) -> None:
-    path, plain = tmp_path / "a.txt", tmp_path / "plain.txt"
+    path, plain, new = (tmp_path / name for name in ("a.txt", "plain.txt", "new.txt"))
     path.write_text("old")
     path.chmod(0o600)
+    mode = path.stat().st_mode
     plain.write_text("plain")
     with whole_file(path, is_only_writer=is_only_writer) as part:
         part.write_text("new")
         assert path.read_text() == "old"
+    with whole_file(new, is_only_writer=is_only_writer) as part:
+        part.write_text("new")
     assert path.read_text() == "new"
-    assert path.stat().st_mode == plain.stat().st_mode
-    assert sorted(tmp_path.iterdir()) == [path, plain]
+    assert path.stat().st_mode == mode
+    assert new.stat().st_mode == plain.stat().st_mode
+    assert sorted(tmp_path.iterdir()) == [path, new, plain]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need permissions there")
+def test_a_link_stands_for_the_file_that_it_points_to(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    target, link = tmp_path / "store" / "a.txt", tmp_path / "link.txt"
+    link.symlink_to(target)
+    write_text(link, "first")  # it pointed to nothing
+    with pytest.raises(InputError, match="exists already"):
+        write_text(link, "second")
+    write_text(link, "third", overwrite=True)
+    assert link.is_symlink()
+    assert target.read_text() == "third"
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for check in (write_text, lambda path, _: check_destinations(path)):
+        with pytest.raises(InputError, match="link to itself"):
+            check(tmp_path / "loop", "text")
+
+
+def test_what_is_write_protected_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    # Not by its permissions: an administrator may write anywhere.
+    monkeypatch.setattr(os, "access", lambda one, mode: Path(one) != path)
+    with pytest.raises(InputError, match="is write-protected"):
+        write_text(path, "new", overwrite=True)
+    assert path.read_text() == "old"
 
 
 @pytest.mark.parametrize("is_only_writer", [False, True])
