@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from napari_segrefiner.core.arrays import as_array
 from napari_segrefiner.core.coarse import CoarseMasks
 from napari_segrefiner.core.cuts import Cut
 from napari_segrefiner.core.events import Event, MasksResult
@@ -133,14 +134,7 @@ def read_masks(
             return _read_codes(masks, image_shape)  # type: ignore[arg-type]
         if not len(masks):
             return CoarseMasks([], plane_shape(image_shape, channel_axis)), []
-    try:
-        array = np.asarray(masks)
-    except ValueError as error:  # lists of unequal lengths
-        message = (
-            f"The masks are no array ({error}); a bool array (n, Y, X) or COCO's "
-            "run-length codes are expected."
-        )
-        raise InputError(message) from error
+    array = as_array(masks, "masks")
     if array.ndim != 3 or array.dtype.kind not in "bui":
         message = (
             f"The masks are of type {array.dtype} and shape {array.shape}; a bool "

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from napari_segrefiner.core.arrays import as_array
 from napari_segrefiner.errors import InputError, OptionError
 from napari_segrefiner.geometry import Box
 
@@ -74,7 +75,7 @@ def check_pinned(
     """
     if pinned is None:
         return None
-    pinned = np.asarray(pinned)
+    pinned = as_array(pinned, "pinned pixels")
     if pinned.dtype.kind not in "bui" or pinned.shape != shape:
         message = (
             f"The pinned pixels are of type {pinned.dtype} and shape {pinned.shape}; "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from napari_segrefiner.core.arrays import as_array
 from napari_segrefiner.core.coarse import Coarse, CoarseLabels
 from napari_segrefiner.core.compose import Canvas
 from napari_segrefiner.core.device import BATCH_PIXELS, OutOfMemory, free_memory
@@ -35,6 +36,7 @@ from napari_segrefiner.core.record import make_record
 from napari_segrefiner.core.resampling import transfer
 from napari_segrefiner.core.settle import Settlement, Surface
 from napari_segrefiner.core.strategy import Strategy
+from napari_segrefiner.errors import ModelError, OptionError, SegRefinerError
 from napari_segrefiner.io.picture import open_picture
 from napari_segrefiner.models.card import resolve
 from napari_segrefiner.models.catalogue import DEFAULT, load_model
@@ -132,6 +134,7 @@ class Refiner:
     """
 
     def __init__(self, model: Model, options: RefineOptions | None = None) -> None:
+        _check_type(model, Model, ModelError, "load_model('default') gives one")
         self.model = model
         self.options = chosen = resolve(options or RefineOptions(), model.card)
         self._process = Process(model, chosen)
@@ -170,15 +173,18 @@ class Refiner:
             windows, and a BatchDone; RunDone. A batch for which memory ran out begins
             anew with fewer objects.
         """
-        given = np.asarray(labels)
+        given = as_array(labels, "labels")
         coarse, ids = CoarseLabels(given), self.options.ids
         if self.options.labels_are == "parts":
             coarse, ids = coarse.as_one(ids), tuple(sorted(ids)[:1])
         plan = self.plan(image, coarse, ids, pinned)
         canvas = Canvas.of(coarse, plan)
         report, record = yield from self.run(plan, canvas, noise)
-        # Where nothing is refined, parts keep the labels that they came with.
+        # Where nothing is refined, parts keep the labels that they came with, and so
+        # do pinned pixels.
         refined = canvas.labels.view(given.dtype) if plan.jobs else given.copy()
+        if plan.pinned is not None:
+            refined[plan.pinned] = given[plan.pinned]
         yield RunDone(RefineResult(refined, report, record))
 
     def plan(
@@ -190,7 +196,7 @@ class Refiner:
     ) -> Plan:
         """Plan a run; parameters as for :func:`refine`, but for any coarse masks."""
         picture = open_picture(
-            np.asarray(image),
+            as_array(image, "image's values"),
             coarse.shape,
             channel_axis=self.options.channel_axis,
             channels=self.options.channels,
@@ -226,6 +232,7 @@ class Refiner:
         """
         if noise is not None:
             grids = {job.crop.grid for job in plan.jobs}
+            noise = as_array(noise, "numbers of noise")
             check_noise(noise, len(plan.jobs), self._strategy.chain.n_fields, grids)
         record = make_record(
             model=self.model,
@@ -384,8 +391,22 @@ def as_options(
     options: RefineOptions | None, keywords: OptionKeywords
 ) -> RefineOptions:
     """Options with some of them replaced; OptionError for one that there is not."""
+    if options is not None:
+        _check_type(options, RefineOptions, OptionError, "or keywords, such as steps=3")
     check_names(RefineOptions, keywords)
     return dataclasses.replace(options or RefineOptions(), **keywords)
+
+
+def _check_type(
+    given: Any, wanted: type, kind: type[SegRefinerError], remedy: str
+) -> None:
+    """Refuse what is of another type, as users without a type checker may give."""
+    if not isinstance(given, wanted):
+        message = (
+            f"{type(given).__name__} is given where {wanted.__name__} is expected; "
+            f"{remedy}."
+        )
+        raise kind(message)
 
 
 def _spell_out_keywords() -> None:

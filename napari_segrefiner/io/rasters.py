@@ -359,6 +359,9 @@ def _decode_tiff(path: Path) -> Raster:
         ):
             raise _forged(path, claimed)
         check_memory(path, n_values * dtype.itemsize)
+        if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+            msg = f"{path} holds printing colours (CMYK); convert it to RGB."
+            raise InputError(msg)
         colour = page.photometric in (
             tifffile.PHOTOMETRIC.RGB,
             tifffile.PHOTOMETRIC.YCBCR,
@@ -426,6 +429,10 @@ def _read_without_codecs(
     except InputError:
         raise
     except (Image.DecompressionBombError, *_DAMAGE) as error:
+        msg = (
+            f"{path} is damaged, or compressed in a way that needs the package "
+            "imagecodecs; save it again, or install that (pip install imagecodecs)."
+        )
         raise InputError(msg) from error
     first = frames[0]
     is_whole = all(frame.shape == first.shape for frame in frames) and (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
 
@@ -111,8 +111,15 @@ def load_model(model: str | Path = DEFAULT) -> Model:
     Raises
     ------
     ModelError
-        If it is unknown, incomplete or damaged.
+        If it is unknown, incomplete or damaged, or neither a name nor a path.
     """
+    given: Any = model
+    if not isinstance(given, str | Path):
+        message = (
+            f"The model is of type {type(given).__name__}; a name, a path or a loaded "
+            "model is expected."
+        )
+        raise ModelError(message)
     from napari_segrefiner.models.checkpoint import read_model  # brings torch
 
     return read_model(find_model(model))

@@ -55,6 +55,14 @@ def test_pinned_pixels_keep_their_label(network: Any, mode: Any, preset: Any) ->
     assert result.record["n_pinned"] == pinned.sum()
 
 
+def test_pinned_pixels_of_parts_keep_the_label_of_their_part() -> None:
+    image, labels, pinned = scene()
+    given = {"model": stub_model(bright), "labels_are": "parts"}
+    result = refine(image, labels, pinned=pinned, **given)
+    assert len(np.unique(labels[pinned])) > 2
+    np.testing.assert_array_equal(result.labels[pinned], labels[pinned])
+
+
 def test_a_pinned_object_stays_where_the_network_sees_none() -> None:
     image, labels, _ = scene()
     pinned = labels == 8

@@ -644,6 +644,12 @@ def test_ids_that_are_no_whole_numbers_are_refused(ids: Any) -> None:
         ({"steps": 7}, OptionError, "1 to 6"),
         ({"grid": 70}, OptionError, "multiple of 4"),
         ({"channels": (1,)}, OptionError, "Channel 1"),
+        ({"image": [[1, 2], [3]]}, InputError, "image's values are no array"),
+        ({"labels": [[1, 2], [3]]}, InputError, "labels are no array"),
+        ({"pinned": [[1, 2], [3]]}, InputError, "pinned pixels are no array"),
+        ({"noise": [1, 2]}, InputError, "noise is given"),
+        ({"options": {"steps": 3}}, OptionError, "RefineOptions is expected"),
+        ({"model": None}, ModelError, "of type NoneType; a name"),
         ({"device": "cuda"}, DeviceError, "cuda"),
     ],
 )
@@ -656,6 +662,11 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(
     arguments = {"image": image, "labels": labels, "model": ORACLE, **change}
     with pytest.raises(error, match=words):
         refine(**arguments)
+
+
+def test_a_name_is_no_loaded_model() -> None:
+    with pytest.raises(ModelError, match="load_model"):
+        Refiner("default")  # type: ignore[arg-type]
 
 
 BLANK = {

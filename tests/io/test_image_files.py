@@ -156,6 +156,23 @@ def test_masks_of_one_bit_that_python_has_saved_are_as_stored(tmp_path, options)
     np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), GREY8 > 99)
 
 
+def test_printing_colours_are_refused(tmp_path):
+    Image.new("CMYK", (8, 6), (0, 255, 255, 0)).save(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="convert it to RGB"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_damaged_lzw_may_be_damaged(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (60, 50), np.uint8)
+    lzw(tmp_path / "a.tif", noise, photometric="minisblack")
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 60] = b"\xff" * 60
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(InputError, match="is damaged, or compressed"):
+        read_image(tmp_path / "a.tif")
+
+
 def test_jpeg_is_read_as_colours(tmp_path):
     smooth = np.broadcast_to(np.arange(64, dtype=np.uint8)[:, None, None], (64, 64, 3))
     Image.fromarray(smooth.copy()).save(tmp_path / "a.jpg", quality=95)
