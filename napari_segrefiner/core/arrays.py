@@ -15,10 +15,8 @@ def as_array(value: Any, what: str) -> npt.NDArray[Any]:
 
     Examples
     --------
-    >>> as_array([[1, 2], [3]], "labels")
-    Traceback (most recent call last):
-    ...
-    napari_segrefiner.errors.InputError: The labels are no array (ValueError: ...
+    >>> as_array([[1, 2], [3, 4]], "labels").shape
+    (2, 2)
     """
     try:
         return np.asarray(value)
