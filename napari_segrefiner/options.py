@@ -327,7 +327,7 @@ class RefineOptions:
     consensus: float | None = option(
         None,
         "How far all other masks of the image must seem too small, or too large, until "
-        "that threshold moves; 1 is off.",
+        "that threshold moves; 1 turns consensus off.",
         minimum=0,
         maximum=1,
         source="method 7",

@@ -1,8 +1,9 @@
-"""What the objects of an image say of each other: masks too small, or too large.
+"""What the objects of an image say of each other: too small, too large, or right.
 
 Whoever, or whatever, draws the masks of an image too small or too large mostly does so
 with all of them. An answer tells which way it goes; where all others agree, their
-object is cut further that way.
+object is cut further that way. Where they agree that the masks are right, small changes
+are not believed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ Mask = npt.NDArray[np.bool_]
 ABSTAINERS = 2
 #: Changes that are small against this share of an object's area say little.
 LITTLE = 0.01
+#: Share of all others that would hardly change from which masks are right, and by what
+#: the least change of an object is larger then.
+MOST, CALM = 2 / 3, 2.5
 #: How far the threshold goes to where it lies if a user tells the direction.
 BOLDNESS = 2 / 3
 
@@ -51,7 +55,9 @@ def vote(coarse: Mask, refined: Mask) -> float:
     return (added - taken) / total if total else 0.0
 
 
-def agree(votes: Sequence[float], least: float) -> list[Consensus]:
+def agree(
+    votes: Sequence[float], stays: Sequence[bool], least: float
+) -> list[Consensus]:
     """What all others say of each object's mask (method 7).
 
     Nobody votes for itself: an object is answered for by its own answer already, and
@@ -61,23 +67,31 @@ def agree(votes: Sequence[float], least: float) -> list[Consensus]:
     ----------
     votes : sequence of float
         One for each object, as :func:`vote` gives it.
+    stays : sequence of bool
+        Whether it would hardly change.
     least : float
         Mean vote from which the others agree, either way.
 
     Examples
     --------
-    >>> agree([0.9, 0.8, 0.9, -0.2], least=0.4)
+    >>> agree([0.9, 0.8, 0.9, -0.2], [False] * 4, least=0.4)
     ['none', 'none', 'none', 'small']
-    >>> agree([-0.9], least=0.4)
+    >>> agree([0.0] * 4 + [0.5], [True] * 4 + [False], least=0.4)
+    ['none', 'none', 'none', 'none', 'right']
+    >>> agree([-0.9], [False], least=0.4)
     ['none']
     """
     # An exact sum, which is the same in whatever order batches came.
-    total = math.fsum(votes)
-    means = [(total - own) / (len(votes) - 1 + ABSTAINERS) for own in votes]
-    return [
-        "none" if abs(mean) < least else "small" if mean > 0 else "large"
-        for mean in means
-    ]
+    total, n_right = math.fsum(votes), sum(stays)
+    n_others = len(votes) - 1 + ABSTAINERS
+    said: list[Consensus] = []
+    for own, is_right in zip(votes, stays, strict=True):
+        mean = (total - own) / n_others
+        if abs(mean) >= least:
+            said.append("small" if mean > 0 else "large")
+        else:
+            said.append("right" if n_right - is_right >= MOST * n_others else "none")
+    return said
 
 
 def agreed_threshold(threshold: float, consensus: Consensus) -> float:
@@ -88,7 +102,7 @@ def agreed_threshold(threshold: float, consensus: Consensus) -> float:
     >>> [round(agreed_threshold(0.4, said), 3) for said in ("small", "none", "large")]
     [0.2, 0.4, 0.667]
     """
-    if consensus == "none":
+    if consensus not in ("small", "large"):
         return threshold
     lowest, highest = threshold_bounds(threshold)
     bound = lowest if consensus == "small" else highest

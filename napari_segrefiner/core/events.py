@@ -23,7 +23,7 @@ Status = Literal["refined", "unchanged", "held", "kept", "skipped"]
 #: How an object was refined: in its crop, large ones then in windows along all of their
 #: boundary, or as a whole and then in windows where the network is unsure.
 ObjectMode = Literal["objects", "whole"]
-Consensus = Literal["none", "small", "large"]
+Consensus = Literal["none", "small", "large", "right"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class ObjectReport:
     ``uncertainty`` and ``undecided_share`` in [0, 1] (method 4; NaN when skipped),
     ``box`` of the coarse object (half-open y0, x0, y1, x1). ``mode``: what mode
     ``auto`` chose for it, else the mode of the run. ``n_windows`` that were planned
-    for it. ``consensus``: what all other objects say of its mask, too small or too
-    large (method 7).
+    for it. ``consensus``: what all other objects say of its mask, that it is too small,
+    too large or right (method 7).
     """
 
     id: int

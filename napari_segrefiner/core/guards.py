@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,6 +78,10 @@ class Guards:
                 taken_back = np.concatenate([[False], is_small])[pieces]
                 refined = np.where(taken_back, coarse, refined)
         return refined
+
+    def calmed(self, factor: float) -> Guards:
+        """Guards that ask for more of a change."""
+        return replace(self, least_change=factor * self.least_change)
 
     def holds(self, uncertainty: float) -> bool:
         """Whether an object of this uncertainty keeps its coarse mask."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from napari_segrefiner.core.consensus import agree, agreed_threshold, vote
+from napari_segrefiner.core.consensus import CALM, agree, agreed_threshold, vote
 from napari_segrefiner.core.draft import Draft
 from napari_segrefiner.core.events import Consensus, ObjectReport, Status
 from napari_segrefiner.core.report import (
@@ -53,9 +53,10 @@ class Answer(NamedTuple):
     was_asked: bool
     n_windows: int
     vote: float
+    stays: bool
 
     @classmethod
-    def of(cls, job: Job, draft: Draft) -> Answer:
+    def of(cls, job: Job, draft: Draft, *, stays: bool) -> Answer:
         """What is kept of a draft; it may be let go of."""
         return cls(
             job,
@@ -64,6 +65,7 @@ class Answer(NamedTuple):
             draft.was_asked,
             draft.n_windows,
             vote(draft.coarse, draft.mask),
+            stays,
         )
 
     def draft(self, coarse: Mask) -> Draft:
@@ -141,7 +143,8 @@ class Settlement:
     def settle(self, job: Job, draft: Draft) -> None:
         """Settle an object's last draft, at once or when all objects have voted."""
         if self._consensus < 1:
-            self._answers[job.target.id, job.rank] = Answer.of(job, draft)
+            stays = self._guards.leaves(draft.mask, draft.coarse, draft.probability)
+            self._answers[job.target.id, job.rank] = Answer.of(job, draft, stays=stays)
         else:
             self._settle(job, draft, "none")
 
@@ -149,7 +152,8 @@ class Settlement:
         """Settle what was put off, as all answers agree."""
         asked = [key for key, answer in self._answers.items() if answer.was_asked]
         votes = [self._answers[key].vote for key in asked]
-        said = dict(zip(asked, agree(votes, self._consensus), strict=True))
+        stays = [self._answers[key].stays for key in asked]
+        said = dict(zip(asked, agree(votes, stays, self._consensus), strict=True))
         while self._answers:
             key, answer = self._answers.popitem()
             draft = answer.draft(self._plan.mask(answer.job))
@@ -159,25 +163,26 @@ class Settlement:
         """Ask the guards about an object's last draft, and paint it."""
         uncertainty = measure_uncertainty(draft.coarse, draft.mask, draft.probability)
         refined = draft.coarse
+        guards = self._guards.calmed(CALM) if consensus == "right" else self._guards
         cut = draft.cut(agreed_threshold(self._threshold, consensus))
-        is_led = consensus != "none" or self._guards.direction != "both"
+        is_led = consensus in ("small", "large") or guards.direction != "both"
         # Whether there is a change at all is decided at one half, not at the threshold,
         # unless the user or all others say that there must be one.
         asked = cut if is_led else draft.mask
-        stays = self._guards.leaves(asked, draft.coarse, draft.probability)
+        stays = guards.leaves(asked, draft.coarse, draft.probability)
         if not stays:
-            refined = self._guards.limit(cut, draft.coarse, draft.probability)
+            refined = guards.limit(cut, draft.coarse, draft.probability)
         inside = job.crop.inside
         if job.own is not None:
             # About the pixels of other parts their own crops decide.
             refined = refined & ~(draft.coarse & ~job.own.within(inside))
         is_held = not draft.was_asked
         if not draft.n_windows:  # else the guard was asked before them
-            is_held |= bool(refined.any()) and self._guards.holds(uncertainty.mean)
+            is_held |= bool(refined.any()) and guards.holds(uncertainty.mean)
         if stays or is_held:  # what is right already gives nothing to its neighbours
             self._surface.hold(job.target, self._plan.own(job))
         else:
-            if self._guards.direction == "grow":  # no neighbour takes what it has
+            if guards.direction == "grow":  # no neighbour takes what it has
                 self._surface.hold(job.target, self._plan.own(job))
             self._surface.paint(job.target.id, inside, refined, draft.probability)
         outcome = Outcome(job, uncertainty, is_held, draft.n_windows, consensus)

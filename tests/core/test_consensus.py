@@ -14,7 +14,7 @@ from napari_segrefiner import refine
 from napari_segrefiner.core.consensus import agree, vote
 from napari_segrefiner.core.masks import refine_masks
 from napari_segrefiner.models.catalogue import load_model
-from tests.core.stubs import stub_model
+from tests.core.stubs import bright, stub_model
 
 Array = np.ndarray[Any, Any]
 PLACES = ((40, 40), (40, 130), (130, 40), (130, 130))
@@ -78,9 +78,34 @@ def test_masks_that_are_right_already_hardly_vote() -> None:
     larger[5, 35] = larger[6, 35] = True  # 2 of 900 pixels
     assert vote(square, larger) < 0.2
     # Two that lack pixels, two that are right.
-    assert agree([0.0, 0.0, 0.98, 0.98], 0.35) == ["small", "small", "none", "none"]
-    assert agree([0.0, 0.0, -0.98, -0.98], 0.35) == ["large", "large", "none", "none"]
-    assert agree([], 0.35) == []
+    no = [False] * 4
+    said = agree([0.0, 0.0, 0.98, 0.98], no, 0.35)
+    assert said == ["small", "small", "none", "none"]
+    said = agree([0.0, 0.0, -0.98, -0.98], no, 0.35)
+    assert said == ["large", "large", "none", "none"]
+    assert agree([], [], 0.35) == []
+
+
+@pytest.mark.parametrize(("radius", "is_believed"), [(15, False), (10, True)])
+def test_where_all_others_are_right_small_changes_are_not_believed(
+    radius: int, is_believed: bool
+) -> None:
+    """Five of six are as the network would have them; one is off, little or much."""
+    image = np.zeros((170, 230), np.uint8)
+    coarse = np.zeros(image.shape, np.uint8)
+    for label, (y, x) in enumerate(
+        [(40, 40), (40, 115), (40, 190), (130, 40), (130, 115), (130, 190)], start=1
+    ):
+        image[disk_at((y, x), 16)] = 200
+        coarse[disk_at((y, x), radius if label == 6 else 16)] = label
+    given = {"model": stub_model(bright, least_change=0.08)}
+    alone = refine(image, coarse, **given, consensus=1.0)
+    assert [entry.status for entry in alone.report[:5]] == ["unchanged"] * 5
+    assert alone.report[5].status == "refined"
+    together = refine(image, coarse, **given, consensus=0.9)
+    assert together.report[5].consensus == "right"
+    expected = alone.labels if is_believed else coarse
+    np.testing.assert_array_equal(together.labels, expected)
 
 
 def test_what_would_stay_at_one_half_is_asked_for_at_the_threshold() -> None:
