@@ -192,7 +192,9 @@ def write_labels(
     Parameters and errors are those of :func:`check_writable`; SegRefinerError if
     writing fails, such as on a full disk.
     """
-    path = check_writable(path, labels, overwrite=overwrite, calibration=calibration)
+    # The format is that of the name given, also where this is a link to another name.
+    path = Path(path)
+    check_writable(path, labels, overwrite=overwrite, calibration=calibration)
     ending = path.suffix.lower()
     labels = labels.astype(labels.dtype.newbyteorder("="), copy=False)
     how: dict[str, Any] = {}

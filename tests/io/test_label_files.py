@@ -11,6 +11,7 @@ from PIL import Image
 from napari_segrefiner.errors import InputError, SegRefinerError
 from napari_segrefiner.io.atomic import write_text, write_whole
 from napari_segrefiner.io.labels import check_writable, read_labels, write_labels
+from napari_segrefiner.io.rasters import file_format
 
 LABELS = np.arange(12, dtype=np.uint16).reshape(3, 4)
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
@@ -72,6 +73,18 @@ def test_format_that_cannot_hold_the_labels_is_refused(tmp_path, name, labels, r
     with pytest.raises(InputError, match=remedy):
         write_labels(tmp_path / name, labels)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need permissions there")
+@pytest.mark.parametrize("ending", ["tif", "png", "npy"])
+def test_the_name_of_a_link_says_the_format(tmp_path, ending):
+    labels, link = np.arange(12, dtype=np.uint8).reshape(3, 4), tmp_path / f"a.{ending}"
+    link.symlink_to(tmp_path / "store")
+    write_labels(link, labels)
+    assert file_format(tmp_path / "store") == {"tif": "TIFF"}.get(
+        ending, ending.upper()
+    )
+    np.testing.assert_array_equal(read_labels(link), labels)
 
 
 def test_existing_file_is_kept_without_overwrite(tmp_path):
