@@ -103,22 +103,29 @@ def _checked(path: Path, *, overwrite: bool) -> Path:
         msg = f"{path} is a device or a pipe; name a file."
         raise InputError(msg)
     if path.exists() and not overwrite:
-        msg = f"{path} exists already; choose another name, or overwrite it."
-        raise InputError(msg)
+        raise _taken(path)
     if path.exists() and not os.access(path, os.W_OK):
         msg = f"{path} is write-protected; choose another name."
         raise InputError(msg)
     return path
 
 
+def _taken(path: Path) -> InputError:
+    """The sentence for a file that must not be replaced."""
+    return InputError(f"{path} exists already; choose another name, or overwrite it.")
+
+
 @contextlib.contextmanager
-def whole_file(path: Path, *, is_only_writer: bool = False) -> Iterator[Path]:
+def whole_file(
+    path: Path, *, is_only_writer: bool = False, is_new: bool = False
+) -> Iterator[Path]:
     """Give a file beside `path` to write to, and rename it when all went well.
 
     Whatever ends the block early, an interrupt included, leaves `path` as it was and
     removes the file beside it. A file at `path` is replaced and keeps its permissions,
     and what the disk refuses stays an OSError: for files that users name there is
-    :func:`write_whole`.
+    :func:`write_whole`. A symbolic link stays, and the file that it points to is
+    written.
 
     Parameters
     ----------
@@ -127,12 +134,15 @@ def whole_file(path: Path, *, is_only_writer: bool = False) -> Iterator[Path]:
     is_only_writer : bool
         No other process writes it. The file beside it then always has the same name, so
         that the next one takes the place of what a killed process left.
+    is_new : bool
+        FileExistsError if a file has appeared at `path` by the end.
 
     Yields
     ------
     Path
         A name in the same folder, so that renaming never copies.
     """
+    path = Path(os.path.realpath(path))
     if is_only_writer:
         part = path.with_name(path.name + ".part")
     else:
@@ -142,11 +152,30 @@ def whole_file(path: Path, *, is_only_writer: bool = False) -> Iterator[Path]:
         yield part
         with contextlib.suppress(FileNotFoundError):
             shutil.copymode(path, part)
-        part.replace(path)
+        if is_new:
+            _move_to_new(part, path)
+        else:
+            part.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):  # the first error says what is wrong
             part.unlink()
         raise
+
+
+def _move_to_new(part: Path, path: Path) -> None:
+    """Rename to a name that is free; FileExistsError if it is not.
+
+    Looking first is not enough: two writers may both find it free. A second name for a
+    file is refused in one step, on disks that know such names.
+    """
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        part.replace(path)
+    else:
+        part.unlink()
 
 
 @contextlib.contextmanager
@@ -174,9 +203,11 @@ def write_whole(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     """
     path = check_destination(path, overwrite=overwrite)
     try:
-        with whole_file(path) as part:
+        with whole_file(path, is_new=not overwrite) as part:
             yield part
             check_destination(path, overwrite=overwrite)
+    except FileExistsError as error:
+        raise _taken(path) from error
     except OSError as error:
         reason = error.strerror or error
         msg = f"{path} cannot be written ({reason}); make room or write elsewhere."

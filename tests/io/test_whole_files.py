@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from napari_segrefiner.errors import InputError
-from napari_segrefiner.io.atomic import check_destinations, whole_file, write_text
+from napari_segrefiner.io import atomic
+from napari_segrefiner.io.atomic import (
+    check_destinations,
+    whole_file,
+    write_text,
+    write_whole,
+)
 
 
 @pytest.mark.parametrize("is_only_writer", [False, True])
@@ -41,6 +47,10 @@ def test_a_link_stands_for_the_file_that_it_points_to(tmp_path: Path) -> None:
     write_text(link, "third", overwrite=True)
     assert link.is_symlink()
     assert target.read_text() == "third"
+    with whole_file(link) as part:
+        part.write_text("fourth")
+    assert link.is_symlink()
+    assert target.read_text() == "fourth"
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for check in (write_text, lambda path, _: check_destinations(path)):
         with pytest.raises(InputError, match="link to itself"):
@@ -96,6 +106,31 @@ def test_several_writers_do_not_meet(tmp_path: Path) -> None:
         one.write_text("one")
         other.write_text("other")
     assert path.read_text() == "one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_only_one_of_two_writers_is_told_that_its_file_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    path = tmp_path / "a.txt"
+
+    def link(*names: Path) -> None:
+        raise PermissionError
+
+    if has_links:  # the check alone comes too early: the other one may be as far
+        monkeypatch.setattr(atomic, "check_destination", lambda path, **_: Path(path))
+    else:
+        monkeypatch.setattr(os, "link", link)
+
+    def write_both() -> None:
+        with write_whole(path) as late:
+            late.write_text("late")
+            write_text(path, "early")
+
+    with pytest.raises(InputError, match="exists already"):
+        write_both()
+    assert path.read_text() == "early"
     assert list(tmp_path.iterdir()) == [path]
 
 
