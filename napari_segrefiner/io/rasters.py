@@ -329,6 +329,7 @@ def _decode_tiff(path: Path) -> Raster:
             elsewhere[0],
         )
     with tifffile.TiffFile(path, is_ome=False if elsewhere else None) as file:
+        _check_chain(file)
         if not len(file.series):
             msg = "no image in it"
             raise ValueError(msg)
@@ -386,6 +387,21 @@ def _decode_tiff(path: Path) -> Raster:
             palette[: len(stored)] = stored
     array = array.astype(dtype.newbyteorder("="))
     return Raster(array, "TIFF", colour, has_planes, is_from_array, palette)
+
+
+def _check_chain(file: tifffile.TiffFile) -> None:
+    """Raise ValueError if the last page that can be found points to a further one.
+
+    tifffile only logs that, which does not reach us where logging is turned off.
+    """
+    position = file.pages.next_page_offset
+    if position is None:
+        return
+    file.filehandle.seek(position)
+    n_bytes = file.tiff.offsetsize
+    if file.filehandle.read(n_bytes) != bytes(n_bytes):
+        msg = "pages are missing at its end"
+        raise ValueError(msg)
 
 
 def parts_elsewhere(path: Path) -> list[str]:

@@ -270,6 +270,29 @@ def test_files_cut_anywhere_are_refused(tmp_path):
             assert "\n" not in str(refused.value), (path.name, end)
 
 
+@pytest.fixture
+def silence():
+    """Logging as a host program may have turned it off."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("silence")
+def test_pages_that_are_cut_off_are_missed_though_nobody_logs_them(tmp_path):
+    strips, ome, imagej = (tmp_path / f"{name}.tif" for name in ("a", "b.ome", "c"))
+    pages = [Image.fromarray(p) for p in (STACK >> 8).astype(np.uint8)]
+    pages[0].save(strips, save_all=True, append_images=pages[1:])
+    tifffile.imwrite(ome, STACK, photometric="minisblack", metadata={"axes": "ZYX"})
+    tifffile.imwrite(imagej, STACK, imagej=True)
+    for path in (strips, ome, imagej):
+        whole, there = path.read_bytes(), read_image(path)
+        for end in range(300, len(whole), 5):
+            path.write_bytes(whole[:end])
+            with contextlib.suppress(InputError):  # or all that matters is there
+                np.testing.assert_array_equal(read_image(path), there)
+
+
 def test_damaged_bytes_never_escape_as_another_error(tmp_path):
     for path in whole_files(tmp_path):
         whole = bytearray(path.read_bytes())
