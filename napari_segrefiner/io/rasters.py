@@ -321,14 +321,19 @@ def _read_tiff(path: Path) -> Raster:
 
 def _decode_tiff(path: Path) -> Raster:
     """Check the claims of a TIFF file's header and decode its first series."""
-    elsewhere = parts_elsewhere(path)
+    is_ome: bool | None = None  # as the file says
+    try:
+        elsewhere = parts_elsewhere(path)
+    except ElementTree.ParseError:
+        elsewhere, is_ome = [], False
     if elsewhere:
+        is_ome = False
         logger.warning(
             "%s names %s as a part of it; files in other folders are not read.",
             path,
             elsewhere[0],
         )
-    with tifffile.TiffFile(path, is_ome=False if elsewhere else None) as file:
+    with tifffile.TiffFile(path, is_ome=is_ome) as file:
         _check_chain(file)
         if not len(file.series):
             msg = "no image in it"
@@ -407,7 +412,8 @@ def _check_chain(file: tifffile.TiffFile) -> None:
 def parts_elsewhere(path: Path) -> list[str]:
     """Files in other folders that an OME-TIFF names as parts of it.
 
-    tifffile would open every file that is named, wherever it lies.
+    tifffile would open every file that is named, wherever it lies. ParseError if its
+    notes are no XML.
     """
     with tifffile.TiffFile(path) as file:
         text = file.ome_metadata

@@ -508,6 +508,15 @@ def test_an_ome_tiff_does_not_lead_out_of_its_folder(tmp_path, caplog, name):
     assert "other.tif as a part of it" in caplog.text
 
 
+def test_notes_that_are_no_xml_are_no_ome(tmp_path):
+    path = tmp_path / "a.tif"
+    text = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image></OME>'
+    )
+    tifffile.imwrite(path, GREY8, description=text, metadata=None)
+    np.testing.assert_array_equal(read_image(path), GREY8)
+
+
 def test_planes_that_are_not_there_are_told(tmp_path, caplog):
     ome_of_two_planes(tmp_path / "a.ome.tif", "gone.tif")
     image = read_image(tmp_path / "a.ome.tif")
