@@ -68,7 +68,8 @@ def refine_masks(
     (3, 64, 64)
     """
     chosen = as_options(options, keywords)
-    coarse, kinds = read_masks(masks, np.shape(image), chosen.channel_axis)
+    image = as_array(image, "image's values")
+    coarse, kinds = read_masks(masks, image.shape, chosen.channel_axis)
     if chosen.labels_are == "parts":
         message = (
             "labels_are is parts, but masks are refined each for itself; give their "

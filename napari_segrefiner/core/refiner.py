@@ -136,7 +136,7 @@ class Refiner:
     def __init__(self, model: Model, options: RefineOptions | None = None) -> None:
         _check_type(model, Model, ModelError, "load_model('default') gives one")
         self.model = model
-        self.options = chosen = resolve(options or RefineOptions(), model.card)
+        self.options = chosen = resolve(as_options(options, {}), model.card)
         self._process = Process(model, chosen)
         self.device, self.precision = self._process.device, self._process.precision
         self._strategy = Strategy(chosen, model.card, self._process)

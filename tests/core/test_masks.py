@@ -169,6 +169,11 @@ def test_without_masks_a_missing_channel_axis_is_told() -> None:
         refine_masks(np.zeros((9, 9, 3)), [], model=stub_model(), channel_axis="none")
 
 
+def test_an_image_that_is_no_array_is_told() -> None:
+    with pytest.raises(InputError, match="image's values are no array"):
+        refine_masks([[1, 2], [3]], np.ones((1, *SHAPE), bool), model=stub_model())
+
+
 def test_masks_are_not_parts_of_one_object() -> None:
     masks = np.ones((2, *SHAPE), bool)
     with pytest.raises(OptionError, match="each for itself"):

@@ -664,6 +664,11 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(
         refine(**arguments)
 
 
+def test_a_dictionary_is_no_options() -> None:
+    with pytest.raises(OptionError, match="RefineOptions is expected"):
+        Refiner(ORACLE, {"steps": 3})  # type: ignore[arg-type]
+
+
 def test_a_name_is_no_loaded_model() -> None:
     with pytest.raises(ModelError, match="load_model"):
         Refiner("default")  # type: ignore[arg-type]
