@@ -241,8 +241,9 @@ def _check_ids(ids: tuple[int, ...], stack: list[Plane]) -> list[tuple[int, ...]
 
     if not ids:
         return [()] * len(stack)
-    held = [np.intersect1d(ids, plane.labels) for plane in stack]
-    missing = set(ids).difference(*(one.tolist() for one in held))
+    # As Python's integers: beside others, large ones of NumPy become floats.
+    held = [set(np.unique(plane.labels).tolist()) for plane in stack]
+    missing = set(ids).difference(*held)
     if missing:
         message = (
             f"There is no label {', '.join(map(str, sorted(missing)))} in the labels; "

@@ -184,6 +184,15 @@ def test_only_the_named_labels_change(files, model):
     assert (refined == 700).sum() > (coarse == 700).sum()
 
 
+def test_ids_next_to_each_other_are_told_apart_however_large(files, model, capsys):
+    large = 2**60 + np.uint64(3) * (tifffile.imread(files / "labels.tif") == 3)
+    np.save(files / "large.npy", large.astype(np.uint64))
+    ids = ["--overwrite", "--ids"]
+    assert refine(files, model, *ids, str(2**60 + 3), labels="large.npy") == 0
+    assert refine(files, model, *ids, str(2**60 + 1), labels="large.npy") == 2
+    assert f"no label {2**60 + 1} in the labels" in capsys.readouterr().err
+
+
 def test_the_report_is_json_with_every_object_and_the_record(files, model):
     assert refine(files, model, "--ids", "3", "--report", str(files / "r.json")) == 0
     (plane,) = json.loads((files / "r.json").read_text())
