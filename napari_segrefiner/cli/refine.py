@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check_outputs(arguments, labels, calibration)
     stack = list(planes(image, labels, options.channel_axis))
     present = _check_ids(options.ids, stack)
-    _check_values(stack, present)
+    _check_values(stack, present, options.channels)
 
     from napari_segrefiner.models.catalogue import load_model  # now torch is needed
 
@@ -253,17 +253,24 @@ def _check_ids(ids: tuple[int, ...], stack: list[Plane]) -> list[tuple[int, ...]
     return [tuple(i for i in ids if i in one) for one in held]
 
 
-def _check_values(stack: list[Plane], present: list[tuple[int, ...]]) -> None:
+def _check_values(
+    stack: list[Plane], present: list[tuple[int, ...]], channels: tuple[int, ...]
+) -> None:
     """Refuse a stack before any work if there is nothing to see in a labelled plane."""
-    import numpy as np
+    from napari_segrefiner.io.picture import open_picture
 
     blank = [
         ", ".join(map(str, plane.index))
         for plane, ids in zip(stack, present, strict=True)
         if plane.index
         and plane.image.dtype.kind == "f"
-        and not np.isfinite(plane.image).any()
         and (ids or plane.labels.any())
+        and not open_picture(
+            plane.image,
+            plane.labels.shape,
+            channel_axis=plane.channel_axis,
+            channels=channels,
+        ).has_values
     ]
     if blank:
         message = (

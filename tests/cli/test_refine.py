@@ -256,6 +256,20 @@ def test_a_plane_that_was_not_recorded_is_told_unless_it_has_no_labels(
     assert refine(files, model, image="stack_im.npy", labels="stack.npy") == 0
 
 
+def test_a_plane_without_values_in_the_channels_looked_at_is_told_before_any_work(
+    files, model, capsys, monkeypatch
+):
+    monkeypatch.setattr(Refiner, "steps", lambda *_, **__: pytest.fail("work began"))
+    image = np.stack([tifffile.imread(files / "image.tif").astype(np.float32)] * 4)
+    image = np.stack([image, image], axis=-1)
+    image[2, ..., 1] = image[3, ..., 1] = np.nan
+    np.save(files / "stack_im.npy", image)
+    np.save(files / "stack.npy", np.stack([tifffile.imread(files / "labels.tif")] * 4))
+    paths = {"image": "stack_im.npy", "labels": "stack.npy"}
+    assert refine(files, model, "--channels", "1", **paths) == 2
+    assert "everywhere in plane 2; 3, where there are" in capsys.readouterr().err
+
+
 def test_a_run_ends_well_though_its_inputs_were_moved_meanwhile(
     files, model, monkeypatch
 ):
