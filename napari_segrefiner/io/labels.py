@@ -59,7 +59,7 @@ def read_labels(
     """
     path = Path(path)
     raster = read_raster(path)
-    labels = raster.array
+    labels = raster.array // raster.step if raster.step > 1 else raster.array
     if raster.format == "JPEG":
         msg = (
             f"{path} is a JPEG, whose compression changes the numbers of labels; save "

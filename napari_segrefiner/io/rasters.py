@@ -90,6 +90,8 @@ class Raster:
         has 3 or 4 planes colours.
     palette : (n, 3) uint8 array or None
         Colours of the indices.
+    step : int
+        What grey values of 2 or 4 bits were multiplied by, to reach white.
     """
 
     array: npt.NDArray[Any]
@@ -98,6 +100,7 @@ class Raster:
     has_planes: bool = False
     is_from_array: bool = False
     palette: npt.NDArray[np.uint8] | None = None
+    step: int = 1
 
 
 def read_raster(path: Path | str) -> Raster:
@@ -228,8 +231,8 @@ def _read_pil(path: Path, format: Format) -> Raster:
                 raise _forged(path, claimed)
             check_memory(path, n_pixels * 4)
             raster = _from_pil(image, format)
-            if raster.array.dtype == np.uint8 and image.mode == "L" and depth in (2, 4):
-                raster = replace(raster, array=raster.array // (255 // (2**depth - 1)))
+            if image.mode == "L" and depth in (2, 4):  # pillow stretches these
+                raster = replace(raster, step=255 // (2**depth - 1))
     except Image.DecompressionBombError as error:
         msg = f"{path} has too many pixels for a {format}; save it as TIFF or NPY."
         raise InputError(msg) from error
