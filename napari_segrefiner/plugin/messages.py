@@ -104,16 +104,25 @@ def in_planes(n_planes: int, place: str) -> str:
     return f" in plane {place}" if place else ""
 
 
-def put_aside(layer: str, n_corrected: int) -> str:
-    """What is said beside the outcome if an older result with corrections is hidden.
+def put_aside(layer: str, n_planes: int, n_corrected: int) -> str:
+    """What is said if an older result is hidden that holds work of its own.
+
+    Parameters
+    ----------
+    layer : str
+    n_planes : int
+        That are refined there alone.
+    n_corrected : int
+        Objects that are accepted or edited there.
 
     Examples
     --------
-    >>> put_aside("cells refined", 2)
-    "; 'cells refined', with 2 corrected objects, is hidden now"
+    >>> put_aside("cells refined", 0, 2)
+    "; 'cells refined' with 2 corrected objects is hidden now"
     """
-    objects = f"{n_corrected:,} corrected object{'s' if n_corrected > 1 else ''}"
-    return f"; '{layer}', with {objects}, is hidden now"
+    counted = ((n_planes, "other refined plane"), (n_corrected, "corrected object"))
+    held = [f"{n:,} {what}{'s' if n > 1 else ''}" for n, what in counted if n]
+    return f"; '{layer}' with {' and '.join(held)} is hidden now" if held else ""
 
 
 def into_itself(layer: str) -> str:

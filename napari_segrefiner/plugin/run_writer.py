@@ -23,6 +23,7 @@ from napari_segrefiner.plugin.findings import (
 from napari_segrefiner.plugin.images import same_place
 from napari_segrefiner.plugin.layer_record import (
     read_rows,
+    read_runs,
     write_features,
     write_record,
 )
@@ -176,8 +177,9 @@ class RunWriter:
         for other in replaced:
             if other.visible:
                 other.visible = False
-                if n_corrected := self._marks.count_marked(other):
-                    notices += messages.put_aside(other.name, n_corrected)
+                n_planes = len(read_runs(other).keys() - set(run.request.planes))
+                n_corrected = self._marks.count_marked(other)
+                notices += messages.put_aside(other.name, n_planes, n_corrected)
         is_ours = active is None or is_preview(active)  # looked at, not worked in
         if is_ours or active in (*replaced, run.image):
             layer.mode = mode  # first: napari may fail to show the status of the other

@@ -587,7 +587,7 @@ def test_a_corrected_result_that_a_new_one_hides_is_named(stage: Stage) -> None:
     stage.controller.accept_object()
     stage.run()
     assert not corrected.visible
-    assert messages.put_aside(corrected.name, 1) in stage.message
+    assert messages.put_aside(corrected.name, 0, 1) in stage.message
 
 
 def test_hidden_labels_are_written_into_and_stay_hidden() -> None:
@@ -789,6 +789,17 @@ def test_a_plane_that_is_not_coarse_any_more_is_not_refined_over(
     np.testing.assert_array_equal(older.data, was)
     np.testing.assert_array_equal(newest.data[at], expected(before[at]))
     np.testing.assert_array_equal(newest.data[1 - at], before[1 - at])
+
+
+def test_a_plane_refined_again_names_the_result_that_holds_the_others() -> None:
+    stage = stack_stage()
+    for plane in (0, 1, 1):
+        stage.viewer.dims.set_current_step(0, plane)
+        stage.viewer.layers.selection.active = stage.labels
+        stage.run()
+    first, second = stage.controller.results.layers()
+    assert (first.visible, second.visible) == (False, True)
+    assert messages.put_aside(first.name, 1, 0) in stage.message
 
 
 def test_planes_painted_in_the_source_one_after_the_other_go_into_one_result() -> None:
