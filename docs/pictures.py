@@ -204,19 +204,18 @@ def whole(name: str) -> None:
 
 
 def learn(name: str) -> None:
-    """Some coins are corrected, some accepted; the model has learnt from them."""
+    """Whoever wants coins with their rims has corrected some; the model follows."""
+    from skimage.segmentation import expand_labels
+
     from napari_segrefiner.io.sample import coins
 
     studio = Studio()
     studio.open_coins()
     studio.refine()
-    truth = coins().truth
+    truth = expand_labels(coins().truth, 2)
     result = studio.viewer.layers["coins coarse refined"]
-    for label in range(1, 17):
+    for label in range(1, 13):
         result.selected_label = label
-        if label > 10:
-            studio.dock.accept_button.click()
-            continue
         wrong = np.nonzero((result.data == label) != (truth == label))
         result.data_setitem(wrong, np.where(truth[wrong] == label, label, 0))
     studio.pump(0.5)
