@@ -24,7 +24,7 @@ Mask = npt.NDArray[np.bool_]
 
 #: Who says nothing besides the others, so that two or three objects decide little.
 ABSTAINERS = 2
-#: Changes that are small against this share of an object's area say little.
+#: A change of this share of an object's area has half a vote, a smaller one less.
 LITTLE = 0.01
 #: Share of all others that would hardly change from which masks are right, and by what
 #: the least change of an object is larger then.
@@ -60,6 +60,7 @@ def agree(
 ) -> list[Consensus]:
     """What all others say of each object's mask (method 7).
 
+    Whether it is too small or too large is asked before whether it is right.
     Nobody votes for itself: an object is answered for by its own answer already, and
     of one alone in its image nothing is said.
 
@@ -87,7 +88,7 @@ def agree(
     said: list[Consensus] = []
     for own, is_right in zip(votes, stays, strict=True):
         mean = (total - own) / n_others
-        if abs(mean) >= least:
+        if mean and abs(mean) >= least:
             said.append("small" if mean > 0 else "large")
         else:
             said.append("right" if n_right - is_right >= MOST * n_others else "none")

@@ -213,7 +213,7 @@ def passes_text(
     >>> passes_text({"whole": 1, "objects": 23}, {}, 40)
     '; auto took 1 as a whole, 23 in crops; 40 windows'
     >>> passes_text(None, {"none": 3, "small": 24}, 0)
-    '; 24 cut wider, as nearly all masks seem too small'
+    '; 24 cut wider, as most masks seem too small'
     """
     text = ""
     if modes is not None:
@@ -221,7 +221,7 @@ def passes_text(
         text += f"; auto took {', '.join(parts)}" if parts else ""
     for said, how in (("small", "wider"), ("large", "closer")):
         if n_objects := consensus.get(said, 0):
-            text += f"; {n_objects:,} cut {how}, as nearly all masks seem too {said}"
+            text += f"; {n_objects:,} cut {how}, as most masks seem too {said}"
     if n_windows:
         text += f"; {n_windows:,} window{'s' if n_windows > 1 else ''}"
     return text

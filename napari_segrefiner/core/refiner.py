@@ -151,7 +151,9 @@ class Refiner:
         # States that were drawn are no probabilities.
         is_drawn = chosen.last == "sampled"
         self._threshold = 0.5 if is_drawn else known(chosen.threshold)
-        self._consensus = 1.0 if is_drawn else known(chosen.consensus)
+        # Who has told the direction needs nobody else's word.
+        is_told = chosen.direction != "both"
+        self._consensus = 1.0 if is_drawn or is_told else known(chosen.consensus)
 
     def steps(
         self,

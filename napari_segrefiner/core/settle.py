@@ -228,7 +228,7 @@ class Settlement:
             status = "held"
         uncertainty = mean_uncertainty([outcome.uncertainty for outcome in outcomes])
         is_whole = any(outcome.job.mode == "whole" for outcome in outcomes)
-        said = {outcome.consensus for outcome in outcomes}
+        said = {outcome.consensus for outcome in outcomes} - {"none"}
         return ObjectReport(
             id=found.id,
             status=status,

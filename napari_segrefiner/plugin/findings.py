@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from napari_segrefiner.core.events import ObjectReport
@@ -86,8 +86,15 @@ def merge(findings: Iterable[Finding]) -> dict[int, Finding]:
             change=max(old.change, new.change),
             uncertainty=max(uncertainties, default=math.nan),
             n_windows=old.n_windows + new.n_windows,
+            consensus=_told_of_change(new) or _told_of_change(old) or "none",
         )
     return merged
+
+
+def _told_of_change(one: Finding) -> str:
+    """What the others said of an object that changed; empty if it stayed."""
+    has_changed = one.status == "refined" and one.consensus != "none"
+    return one.consensus if has_changed else ""
 
 
 def count(findings: Mapping[int, Finding]) -> Counter[str]:
@@ -145,7 +152,7 @@ class Queue:
     def next(
         self,
         is_there: Callable[[Finding], bool] = lambda _: True,
-        accepted: Collection[int] = (),
+        is_accepted: Callable[[int], bool] = lambda _: False,
     ) -> tuple[Finding, int, int] | None:
         """The next object not seen yet, its place and their number; None at the end.
 
@@ -154,7 +161,7 @@ class Queue:
         """
         ranked = [item for item in self.ranked if is_there(item)]
         for place, item in enumerate(ranked):
-            if item.label not in self.seen and item.label not in accepted:
+            if item.label not in self.seen and not is_accepted(item.label):
                 self.seen.add(item.label)
                 return item, place + 1, len(ranked)
         self.seen.clear()

@@ -185,10 +185,12 @@ class Marks:
         self._stale.discard(layer)
         return {plane: known[plane][1] for plane in sheets}
 
-    def accepted(self, layer: Labels) -> frozenset[int]:
-        """The labels of a layer that are accepted, in any plane."""
-        standings = self.standings(layer).values() if self.knows(layer) else ()
-        return frozenset[int]().union(*(one.accepted for one in standings))
+    def accepted(self, layer: Labels) -> set[tuple[Plane, int]]:
+        """The planes and labels of a layer that are accepted."""
+        standings = self.standings(layer) if self.knows(layer) else {}
+        return {
+            (plane, label) for plane, one in standings.items() for label in one.accepted
+        }
 
     def count_marked(self, layer: Labels) -> int:
         """How many objects of a layer are accepted or edited."""

@@ -112,10 +112,16 @@ class Review:
         if layer is None or queue is None or not queue.planes:
             return messages.NO_RESULT, "notice"
         is_there, accepted = _Presence(layer), self._marks.accepted(layer)
-        found = queue.next(is_there, accepted)
+
+        def is_accepted(label: int) -> bool:
+            """Whether it is so in all planes in which it was refined."""
+            return all((plane, label) in accepted for plane in queue.planes[label])
+
+        found = queue.next(is_there, is_accepted)
         if found is None:
-            left = [f for f in queue.ranked if f.label not in accepted and is_there(f)]
-            return messages.ALL_SEEN if left else messages.ALL_ACCEPTED, "notice"
+            there = [item.label for item in queue.ranked if is_there(item)]
+            are_all = bool(there) and all(map(is_accepted, there))
+            return messages.ALL_ACCEPTED if are_all else messages.ALL_SEEN, "notice"
         item, place, total = found
         layer.selected_label = item.label
         centre_on(self._viewer, layer, item)

@@ -84,6 +84,30 @@ def test_masks_that_are_right_already_hardly_vote() -> None:
     said = agree([0.0, 0.0, -0.98, -0.98], no, 0.35)
     assert said == ["large", "large", "none", "none"]
     assert agree([], [], 0.35) == []
+    # Nobody else says anything, whatever little is asked for.
+    assert agree([0.9], [False], 0.0) == ["none"]
+    assert agree([0.0] * 3, [False] * 3, 0.0) == ["none"] * 3
+    # Two who say nothing count with them: two of two are half, three of three more.
+    assert agree([0.98] * 3, no[:3], 0.5)[0] == "none"
+    assert agree([0.98] * 4, no, 0.5)[0] == "small"
+
+
+def test_what_is_said_of_parts_is_told_of_their_class() -> None:
+    """Parts of one class that agree, and one that was right before."""
+    coarse = (disks((14, 10, 10, 10)) > 0).astype(np.uint8)
+    result = refine(
+        picture(), coarse, model=MODEL, consensus=0.35, labels_are="classes"
+    )
+    assert [entry.consensus for entry in result.report] == ["small"]
+    assert rings(result.labels) > 0.95
+
+
+def test_who_is_told_the_direction_does_not_ask_the_others() -> None:
+    given = {"model": MODEL, "direction": "grow"}
+    alone = refine(picture(), disks((10,) * 4), **given)
+    together = refine(picture(), disks((10,) * 4), **given, consensus=0.35)
+    np.testing.assert_array_equal(alone.labels, together.labels)
+    assert {entry.consensus for entry in together.report} == {"none"}
 
 
 @pytest.mark.parametrize(("radius", "is_believed"), [(15, False), (10, True)])

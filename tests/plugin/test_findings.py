@@ -93,3 +93,15 @@ def test_finding_of_a_report(status: str) -> None:
     found = finding(YX, report)
     assert found.change == pytest.approx(0.25 if status == "refined" else 0.0)
     assert found.label == 7
+
+
+def test_what_the_others_said_is_that_of_planes_that_changed() -> None:
+    planes = [Plane((1, 2), (at, 0, 0)) for at in range(2)]
+    moved = replace(some(1, plane=planes[0], change=0.1), consensus="small")
+    stayed = some(1, plane=planes[1], status="unchanged", change=0.0, uncertainty=0.9)
+    for order in ([moved, stayed], [stayed, moved]):
+        assert merge(order)[1].consensus == "small"
+    changed = some(1, plane=planes[0], change=0.1)
+    held = replace(some(1, plane=planes[1], status="held"), consensus="small")
+    for order in ([changed, held], [held, changed]):
+        assert merge(order)[1].consensus == "none"

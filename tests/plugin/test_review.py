@@ -156,6 +156,31 @@ def test_accepted_objects_do_not_come_again(stage: Stage) -> None:
     assert stage.message.startswith("3 of 3: label 2")
 
 
+def test_an_object_accepted_in_one_plane_is_shown_in_the_other() -> None:
+    labels = np.stack([squares()] * 2)
+    stage = Stage((labels > 0) * np.uint8(200), labels)
+    for plane in (0, 1):
+        stage.viewer.dims.set_current_step(0, plane)
+        stage.viewer.layers.selection.active = stage.labels
+        stage.run()
+        if plane == 0:
+            for label in (2, 5, 9):
+                stage.result.selected_label = label
+                stage.controller.accept_object()
+    for _ in range(4):
+        stage.controller.next_object()
+    assert stage.message == messages.ALL_SEEN
+    stage.controller.next_object()
+    assert "label 9" in stage.message
+
+
+def test_where_nothing_is_left_nothing_is_said_to_be_accepted(stage: Stage) -> None:
+    stage.run()
+    stage.result.data_setitem(np.nonzero(stage.result.data), 0)
+    stage.controller.next_object()
+    assert stage.message == messages.ALL_SEEN
+
+
 def test_an_object_that_was_looked_at_and_refined_again_does_not_come_next(
     stage: Stage,
 ) -> None:
