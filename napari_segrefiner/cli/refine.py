@@ -257,6 +257,8 @@ def _check_values(
     stack: list[Plane], present: list[tuple[int, ...]], channels: tuple[int, ...]
 ) -> None:
     """Refuse a stack before any work if there is nothing to see in a labelled plane."""
+    import numpy as np
+
     from napari_segrefiner.io.picture import open_picture
 
     blank = [
@@ -265,6 +267,7 @@ def _check_values(
         if plane.index
         and plane.image.dtype.kind == "f"
         and (ids or plane.labels.any())
+        and not np.isfinite(plane.image).all()  # else there is no need to look closer
         and not open_picture(
             plane.image,
             plane.labels.shape,

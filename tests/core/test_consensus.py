@@ -92,6 +92,24 @@ def test_masks_that_are_right_already_hardly_vote() -> None:
     assert agree([0.98] * 4, no, 0.5)[0] == "small"
 
 
+def test_what_would_stay_shrinks_too_where_all_others_are_too_large() -> None:
+    """One is as the network would have it at one half, where the rings belong to it."""
+
+    def likely_rings(x: Tensor, index: Tensor) -> Tensor:
+        return doubtful_rings(x, index) + 0.82  # P is .55 in the rings
+
+    coarse = disks((18, 26, 26, 26))
+    model = stub_model(likely_rings, least_change=0.2)
+    alone = refine(picture(), coarse, model=model)
+    assert alone.report[0].status == "unchanged"
+    together = refine(picture(), coarse, model=model, consensus=0.35)
+    assert (together.report[0].consensus, together.report[0].status) == (
+        "large",
+        "refined",
+    )
+    assert rings(together.labels) < 0.15
+
+
 def test_what_is_said_of_parts_is_told_of_their_class() -> None:
     """Parts of one class that agree, and one that was right before."""
     coarse = (disks((14, 10, 10, 10)) > 0).astype(np.uint8)
@@ -110,7 +128,7 @@ def test_who_is_told_the_direction_does_not_ask_the_others() -> None:
     assert {entry.consensus for entry in together.report} == {"none"}
 
 
-@pytest.mark.parametrize(("radius", "is_believed"), [(15, False), (10, True)])
+@pytest.mark.parametrize(("radius", "is_believed"), [(15, False), (14, True)])
 def test_where_all_others_are_right_small_changes_are_not_believed(
     radius: int, is_believed: bool
 ) -> None:
